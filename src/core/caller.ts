@@ -1,0 +1,36 @@
+import type { ApiKey } from './key.ts'
+import type { OrganizationId } from './ids.ts'
+import type { Role } from './role.ts'
+
+/** Who did it, as every record shows it. */
+export interface Principal {
+  type: 'api_key' | 'person' | 'system' | 'anonymous'
+  id: string
+  label: string
+}
+
+/** Somebody who authenticated on the MCP path. */
+export interface Caller {
+  principal: Principal
+  organizationId: OrganizationId
+  /** Present for API keys; a person at the dashboard has none. */
+  key: ApiKey | null
+}
+
+/** Somebody who may use the control plane: REST, dashboard and command line act as one of these. */
+export interface Actor {
+  principal: Principal
+  organizationId: OrganizationId
+  role: Role
+}
+
+export const ANONYMOUS: Principal = { type: 'anonymous', id: '', label: '' }
+
+export type MetadataValue = string | number | boolean
+
+/** What the caller asserts about itself in headers. Never authentication. */
+export interface Assertions {
+  user: string | null
+  traceId: string
+  metadata: Record<string, MetadataValue>
+}
