@@ -240,3 +240,34 @@ export interface SessionRegistry {
   suspend(id: SessionId, suspension: Suspension): Promise<AgentSession | null>
   resume(id: SessionId): Promise<AgentSession | null>
 }
+
+/** Everything the embedded database holds, behind its nouns. */
+export interface Storage {
+  organizations: OrganizationStore
+  people: PersonStore
+  keys: KeyStore
+  connections: ConnectionStore
+  policies: PolicyStore
+  sessions: SessionStore
+  mcpSessions: McpSessionStore
+  auditLog: AuditLog
+  settings: SettingStore
+  /** Writes a consistent copy of the whole database to a new file while calls go on. */
+  backup(path: string): Promise<void>
+  sizeBytes(): Promise<number>
+  /** Commits what is waiting, checkpoints and closes. */
+  close(): Promise<void>
+}
+
+/** Small named values that belong to the installation, e.g. the sealed probe that tells a wrong master key. */
+export interface SettingStore {
+  get(name: string): Promise<Uint8Array | null>
+  set(name: string, value: Uint8Array): Promise<void>
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Structured log on stderr. Fields never hold a secret; text from outside is escaped so that it cannot forge a line. */
+export interface Log {
+  write(level: LogLevel, message: string, fields?: Record<string, unknown>): void
+}
