@@ -22,6 +22,12 @@ export interface Actor {
   principal: Principal
   organizationId: OrganizationId
   role: Role
+  /** Whose things `own` means, and who is noted as creator: for a key the person who made it. Absent: the principal itself. */
+  ownerId?: string
+  /** The key that authenticated, where one did. It mints no key that outlives or outreaches it. */
+  key?: ApiKey | null
+  /** The request this is done in, for the record. */
+  requestId?: string | null
 }
 
 export const ANONYMOUS: Principal = { type: 'anonymous', id: '', label: '' }
