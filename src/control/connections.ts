@@ -1,0 +1,216 @@
+import type { Actor } from '../core/caller.ts'
+import type { AuthType, Connection, ConnectionChange, NewConnection } from '../core/connection.ts'
+import type { ConnectionId } from '../core/ids.ts'
+import { ok, refuse, type Result } from '../core/result.ts'
+import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongField } from './access.ts'
+import type { ControlPorts } from './ports.ts'
+import { presentConnection, presentPolicy, SEALED, type ConnectionView } from './present.ts'
+import { probeUpstream, type ProbeReport } from './probe-upstream.ts'
+import { recordChange } from './record-change.ts'
+
+export type ConnectionPorts = Pick<
+  ControlPorts,
+  'clock' | 'ids' | 'connections' | 'organizations' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl'
+>
+
+export interface ConnectionControl {
+  create(actor: Actor, input: NewConnection): Promise<Result<ConnectionView>>
+  get(actor: Actor, slug: string): Promise<Result<ConnectionView>>
+  /** All within the actor's reach, by slug. */
+  list(actor: Actor): Promise<Result<ConnectionView[]>>
+  update(actor: Actor, slug: string, change: ConnectionChange): Promise<Result<ConnectionView>>
+  /** Takes the connection's own policies with it, cuts its calls in flight, and leaves its MCP sessions without anything to speak to. */
+  delete(actor: Actor, slug: string): Promise<Result<ConnectionView>>
+  /** Speaks to the upstream as a client would, and says what it found. Nothing in the report comes from the URL or the credential. */
+  test(actor: Actor, slug: string): Promise<Result<ProbeReport>>
+}
+
+export function connectionControl(ports: ConnectionPorts): ConnectionControl {
+  return {
+    async create(actor, input) {
+      const extent = requireReach(actor, 'governance.write')
+      if (!extent.ok) return extent
+      const connection = draftConnection(ports, actor, input)
+      if (!connection.ok) return connection
+      const row = connection.value
+      if ((await ports.connections.findBySlug(actor.organizationId, row.slug)) !== null) return slugTaken(row.slug)
+      const after = recorded(row, row.sealedCredential !== null)
+      return recordChange(ports, actor, { method: 'connection.create', connection: row.slug, after }, async () => {
+        const inserted = await ports.connections.insert(row)
+        return inserted.ok ? ok(presentConnection(row)) : slugTaken(row.slug)
+      })
+    },
+
+    async get(actor, slug) {
+      const found = await reachConnection(ports.connections, actor, 'governance.read', slug)
+      return found.ok ? ok(presentConnection(found.value)) : found
+    },
+
+    async list(actor) {
+      const extent = requireReach(actor, 'governance.read')
+      if (!extent.ok) return extent
+      const reachable = await reachableConnections(ports.connections, actor, extent.value)
+      return ok(reachable.map(presentConnection).sort((left, right) => (left.slug < right.slug ? -1 : 1)))
+    },
+
+    update: (actor, slug, change) => ports.inTurn(turnOf(actor, slug), async () => {
+      const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
+      if (!found.ok) return found
+      const changed = changedConnection(ports, found.value, change)
+      if (!changed.ok) return changed
+      const { next, isCredentialNew } = changed.value
+      const details = { before: recorded(found.value, false), after: recorded(next, isCredentialNew) }
+      return recordChange(ports, actor, { method: 'connection.update', connection: slug, ...details }, async () => {
+        const updated = await ports.connections.update(next)
+        return updated.ok ? ok(presentConnection(next)) : updated
+      })
+    }),
+
+    delete: (actor, slug) => ports.inTurn(turnOf(actor, slug), async () => {
+      const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
+      if (!found.ok) return found
+      const connection = found.value
+      const policies = (await ports.policies.list(actor.organizationId)).filter((policy) => policy.connection === slug)
+      const before = { ...recorded(connection, false), policies: policies.map(presentPolicy) }
+      return recordChange(ports, actor, { method: 'connection.delete', connection: slug, before }, async () => {
+        await ports.connections.delete(actor.organizationId, connection.id)
+        ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id })
+        // A later connection of the same slug must not inherit what was allowed for this one.
+        for (const policy of policies) await ports.policies.delete(actor.organizationId, policy.id)
+        if (policies.length > 0) await ports.policyBook.changed(actor.organizationId)
+        ports.accessChanges.announce()
+        return ok(presentConnection(connection))
+      })
+    }),
+
+    async test(actor, slug) {
+      const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
+      if (!found.ok) return found
+      const connection = found.value
+      if (connection.transport !== 'http') return wrongField('transport', 'only connections over http can be tested')
+      const organization = await ports.organizations.get(actor.organizationId)
+      if (connection.suspension !== null || (organization !== null && organization.suspension !== null)) {
+        return refuse('session_suspended', 'Suspended: no call reaches the upstream until somebody resumes it.')
+      }
+      return recordChange(ports, actor, { method: 'connection.test', connection: slug }, async () => ok(await probeUpstream(ports, connection)))
+    },
+  }
+}
+
+/** Whatever writes a connection takes this turn. */
+export function turnOf(actor: Actor, slug: string): string {
+  return `${actor.organizationId}/${slug}`
+}
+
+function draftConnection(ports: ConnectionPorts, actor: Actor, input: NewConnection): Result<Connection> {
+  const settled = settleTransport(ports, input.transport, input.upstreamUrl)
+  if (!settled.ok) return settled
+  const credential = input.credential ?? null
+  const headerName = input.authHeaderName ?? null
+  const authType = input.authType ?? (credential === null ? 'none' : headerName === null ? 'bearer' : 'header')
+  const auth = checkAuth({ authType, headerName, hasCredential: credential !== null })
+  if (!auth.ok) return auth
+  const id = ports.ids.next('con') as ConnectionId
+  const now = ports.clock.now()
+  return ok({
+    id,
+    organizationId: actor.organizationId,
+    slug: input.slug,
+    name: input.name ?? input.slug,
+    transport: input.transport,
+    upstreamUrl: settled.value,
+    authType,
+    authHeaderName: headerName,
+    sealedCredential: credential === null ? null : ports.vault.seal(credential, id),
+    caPem: input.caPem ?? null,
+    enabled: input.enabled,
+    timeoutMs: input.timeoutMs,
+    denials: input.denials,
+    storeArguments: input.storeArguments,
+    anomaly: input.anomaly,
+    createdBy: ownerIdOf(actor),
+    createdAt: now,
+    updatedAt: now,
+    suspension: null,
+  })
+}
+
+function changedConnection(ports: ConnectionPorts, old: Connection, change: ConnectionChange): Result<{ next: Connection; isCredentialNew: boolean }> {
+  // Policies, keys and the record name a connection by its slug: under another name it would escape some and inherit others.
+  if (change.slug !== undefined && change.slug !== old.slug) return wrongField('slug', 'a slug cannot change; create another connection')
+  const transport = change.transport ?? old.transport
+  const settled = settleTransport(ports, transport, change.upstreamUrl ?? old.upstreamUrl)
+  if (!settled.ok) return settled
+  const upstreamUrl = change.upstreamUrl === undefined ? old.upstreamUrl : settled.value
+  const authType = change.authType ?? (change.credential != null && old.authType === 'none' ? 'bearer' : old.authType)
+  const oldHeaderName = authType === 'header' ? old.authHeaderName : null
+  const headerName = change.authHeaderName === undefined ? oldHeaderName : change.authHeaderName
+  const isDropped = change.credential === null || (authType === 'none' && change.credential === undefined)
+  const kept = isDropped ? null : old.sealedCredential
+  const next: Connection = {
+    ...old,
+    name: change.name ?? old.name,
+    transport,
+    upstreamUrl,
+    authType: change.credential === null && change.authType === undefined ? 'none' : authType,
+    authHeaderName: change.credential === null && change.authType === undefined ? null : headerName,
+    sealedCredential: change.credential == null ? kept : ports.vault.seal(change.credential, old.id),
+    caPem: change.caPem === undefined ? old.caPem : change.caPem,
+    enabled: change.enabled ?? old.enabled,
+    timeoutMs: change.timeoutMs ?? old.timeoutMs,
+    denials: change.denials ?? old.denials,
+    storeArguments: change.storeArguments ?? old.storeArguments,
+    anomaly: change.anomaly ?? old.anomaly,
+    updatedAt: ports.clock.now(),
+  }
+  if (change.credential === undefined && next.sealedCredential !== null && isSentElsewhere(old, next)) {
+    return wrongField('credential', 'must be given again when the upstream\'s origin or the way of authentication changes')
+  }
+  const auth = checkAuth({ authType: next.authType, headerName: next.authHeaderName, hasCredential: next.sealedCredential !== null })
+  if (!auth.ok) return auth
+  return ok({ next, isCredentialNew: change.credential != null })
+}
+
+/** Whoever may change a connection need not know its secret, and must not learn it by sending it to a server of their own. */
+function isSentElsewhere(old: Connection, next: Connection): boolean {
+  return (
+    new URL(old.upstreamUrl).origin !== new URL(next.upstreamUrl).origin ||
+    old.authType !== next.authType ||
+    (old.authHeaderName ?? '').toLowerCase() !== (next.authHeaderName ?? '').toLowerCase()
+  )
+}
+
+function settleTransport(ports: ConnectionPorts, transport: Connection['transport'], upstreamUrl: string): Result<string> {
+  if (transport === 'stdio') {
+    return wrongField('transport', 'transport: "stdio" needs a child-process bridge, which this version does not have; put the server behind Streamable HTTP')
+  }
+  const checked = ports.checkUpstreamUrl(upstreamUrl)
+  if (!checked.ok) return wrongField('upstreamUrl', checked.message)
+  if (checked.value.username !== '' || checked.value.password !== '') {
+    return wrongField('upstreamUrl', 'must not contain a user name or password; use credential')
+  }
+  // As it was typed, where that has one reading; else as it was understood.
+  const { href } = checked.value
+  return ok(href === upstreamUrl || href === `${upstreamUrl}/` ? upstreamUrl : href)
+}
+
+function checkAuth(auth: { authType: AuthType; headerName: string | null; hasCredential: boolean }): Result<void> {
+  if (auth.authType === 'none') {
+    if (auth.hasCredential) return wrongField('credential', 'authType "none" takes no credential')
+  } else if (!auth.hasCredential) {
+    return wrongField('credential', `authType "${auth.authType}" needs a credential`)
+  }
+  if (auth.authType === 'header' && auth.headerName === null) return wrongField('authHeaderName', 'authType "header" needs the name of the header')
+  if (auth.authType !== 'header' && auth.headerName !== null) return wrongField('authHeaderName', 'only authType "header" takes a header name')
+  return ok(undefined)
+}
+
+/** The public shape for the record; a credential shows only that it was set. */
+function recorded(connection: Connection, isCredentialNew: boolean): Record<string, unknown> {
+  return { ...presentConnection(connection), ...(isCredentialNew ? { credential: SEALED } : {}) }
+}
+
+function slugTaken(slug: string) {
+  return refuse('conflict', `There is a connection "${slug}" already.`, { issues: [{ path: 'slug', message: 'is taken' }] })
+}
+

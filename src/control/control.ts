@@ -1,0 +1,38 @@
+import { auditControl, type AuditControl } from './audit.ts'
+import { connectionControl, type ConnectionControl } from './connections.ts'
+import { keyControl, type KeyControl } from './keys.ts'
+import { killSwitchControl, type KillSwitchControl } from './kill-switch.ts'
+import { organizationControl, type OrganizationControl } from './organization.ts'
+import { policyControl, type PolicyControl } from './policies.ts'
+import type { ControlPorts } from './ports.ts'
+import { sessionControl, type SessionControl } from './sessions.ts'
+import { setupControl, type SetupControl } from './setup.ts'
+
+/**
+ * Everything that people and their tools may do to this installation. REST, dashboard and command line are doors to it; the role
+ * table is enforced inside each operation, so that no door can forget it.
+ */
+export interface Control {
+  connections: ConnectionControl
+  policies: PolicyControl
+  keys: KeyControl
+  sessions: SessionControl
+  killSwitch: KillSwitchControl
+  audit: AuditControl
+  organization: OrganizationControl
+  setup: SetupControl
+}
+
+/** One per database, shared by all doors: it keeps changes of the same thing in turn. */
+export function makeControl(ports: ControlPorts): Control {
+  return {
+    connections: connectionControl(ports),
+    policies: policyControl(ports),
+    keys: keyControl(ports),
+    sessions: sessionControl(ports),
+    killSwitch: killSwitchControl(ports),
+    audit: auditControl(ports),
+    organization: organizationControl(ports),
+    setup: setupControl(ports),
+  }
+}

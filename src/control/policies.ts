@@ -1,0 +1,213 @@
+import type { MetadataValue } from '../core/caller.ts'
+import type { Actor } from '../core/caller.ts'
+import type { PolicyId } from '../core/ids.ts'
+import { compilePolicies } from '../core/policy/compile.ts'
+import { decide } from '../core/policy/decide.ts'
+import type { Decision, PolicyTarget } from '../core/policy/decision.ts'
+import type { NewPolicy, Policy } from '../core/policy/schema.ts'
+import { ok, refuse, type Result } from '../core/result.ts'
+import type { EpochMs } from '../core/time.ts'
+import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import type { ControlPorts } from './ports.ts'
+import { presentPolicy, type PolicyView } from './present.ts'
+import { recordChange } from './record-change.ts'
+
+export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyBook' | 'auditLog'>
+
+/** A call that is only imagined. */
+export interface Simulation {
+  connection: string
+  target: PolicyTarget
+  args?: Record<string, unknown>
+  user?: string | null
+  metadata?: Record<string, MetadataValue>
+  /** Label of the key that would call. */
+  key?: string
+  /** Calls that the session would have made before. */
+  sessionCalls?: number
+  at?: EpochMs
+  /** Judged by these instead of the stored ones, in evaluation order. */
+  policies?: NewPolicy[]
+}
+
+export interface SimulationReport {
+  decision: Omit<Decision, 'policy' | 'rateLimit'> & { policy: string | null; policyId: string | null; rateLimit: { max: number; windowSeconds: number } | null }
+  /** Which policies were asked. */
+  against: 'stored' | 'draft'
+}
+
+export interface PolicyControl {
+  create(actor: Actor, input: NewPolicy): Promise<Result<PolicyView>>
+  get(actor: Actor, id: string): Promise<Result<PolicyView>>
+  /** All within the actor's reach, in evaluation order. */
+  list(actor: Actor): Promise<Result<PolicyView[]>>
+  /** Replaces the whole policy; what the new one does not say is back at its default. */
+  replace(actor: Actor, id: string, input: NewPolicy): Promise<Result<PolicyView>>
+  delete(actor: Actor, id: string): Promise<Result<PolicyView>>
+  /** What would be decided. Changes nothing, sends nothing, uses up no rate limit. */
+  simulate(actor: Actor, simulation: Simulation): Promise<Result<SimulationReport>>
+}
+
+/** A change is in effect for every call that starts after its answer: the book is told before the answer is given. */
+export function policyControl(ports: PolicyPorts): PolicyControl {
+  return {
+    async create(actor, input) {
+      const allowed = await requireGoverned(ports, actor, input.connection)
+      if (!allowed.ok) return allowed
+      const now = ports.clock.now()
+      const existing = await ports.policies.list(actor.organizationId)
+      if (existing.some((policy) => policy.name === input.name)) return nameTaken(input.name)
+      const policy: Policy = {
+        id: ports.ids.next('pol') as PolicyId,
+        organizationId: actor.organizationId,
+        ...settled(input, input.position ?? lastPosition(existing, input.connection)),
+        createdBy: ownerIdOf(actor),
+        createdAt: now,
+        updatedAt: now,
+      }
+      const change = { method: 'policy.create', connection: policy.connection, after: presentPolicy(policy) }
+      return recordChange(ports, actor, change, async () => {
+        const inserted = await ports.policies.insert(policy)
+        if (!inserted.ok) return nameTaken(input.name)
+        await ports.policyBook.changed(actor.organizationId)
+        return ok(presentPolicy(policy))
+      })
+    },
+
+    async get(actor, id) {
+      const found = await reachPolicy(ports, actor, 'governance.read', id)
+      return found.ok ? ok(presentPolicy(found.value)) : found
+    },
+
+    async list(actor) {
+      const extent = requireReach(actor, 'governance.read')
+      if (!extent.ok) return extent
+      const policies = await ports.policies.list(actor.organizationId)
+      if (extent.value === 'all') return ok(policies.map(presentPolicy))
+      const slugs = new Set((await reachableConnections(ports.connections, actor, 'own')).map((connection) => connection.slug))
+      return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
+    },
+
+    async replace(actor, id, input) {
+      const found = await reachPolicy(ports, actor, 'governance.write', id)
+      if (!found.ok) return found
+      const allowed = await requireGoverned(ports, actor, input.connection)
+      if (!allowed.ok) return allowed
+      const old = found.value
+      const others = (await ports.policies.list(actor.organizationId)).filter((policy) => policy.id !== old.id)
+      if (others.some((policy) => policy.name === input.name)) return nameTaken(input.name)
+      const position = input.position ?? (input.connection === old.connection ? old.position : lastPosition(others, input.connection))
+      const next: Policy = { ...old, ...settled(input, position), updatedAt: ports.clock.now() }
+      const change = { method: 'policy.replace', connection: next.connection, before: presentPolicy(old), after: presentPolicy(next) }
+      return recordChange(ports, actor, change, async () => {
+        const updated = await ports.policies.update(next)
+        if (!updated.ok) return nameTaken(input.name)
+        await ports.policyBook.changed(actor.organizationId)
+        return ok(presentPolicy(next))
+      })
+    },
+
+    async delete(actor, id) {
+      const found = await reachPolicy(ports, actor, 'governance.write', id)
+      if (!found.ok) return found
+      const policy = found.value
+      const change = { method: 'policy.delete', connection: policy.connection, before: presentPolicy(policy) }
+      return recordChange(ports, actor, change, async () => {
+        await ports.policies.delete(actor.organizationId, policy.id)
+        await ports.policyBook.changed(actor.organizationId)
+        return ok(presentPolicy(policy))
+      })
+    },
+
+    async simulate(actor, simulation) {
+      const extent = requireReach(actor, 'governance.read')
+      if (!extent.ok) return extent
+      const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
+      if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
+      const now = ports.clock.now()
+      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : drafts(actor, simulation.policies, now)
+      const decision = decide(compilePolicies(policies), {
+        connection: simulation.connection,
+        target: simulation.target,
+        user: simulation.user ?? null,
+        metadata: simulation.metadata ?? {},
+        args: simulation.args,
+        key: { id: 'simulated', label: simulation.key ?? '' },
+        session: { id: 'simulated', calls: simulation.sessionCalls ?? 0 },
+        now: simulation.at ?? now,
+      })
+      return ok(presentDecision(decision, simulation.policies === undefined ? 'stored' : 'draft'))
+    },
+  }
+}
+
+function presentDecision(decision: Decision, against: SimulationReport['against']): SimulationReport {
+  const { policy, rateLimit, ...rest } = decision
+  return {
+    decision: {
+      ...rest,
+      policy: policy?.name ?? null,
+      policyId: against === 'draft' ? null : (policy?.id ?? null),
+      // The bucket's name is the limiter's own business.
+      rateLimit: rateLimit === null ? null : { max: rateLimit.max, windowSeconds: rateLimit.windowMs / 1000 },
+    },
+    against,
+  }
+}
+
+async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'governance.read' | 'governance.write', id: string): Promise<Result<Policy>> {
+  const extent = requireReach(actor, permission)
+  if (!extent.ok) return extent
+  const policy = await ports.policies.get(actor.organizationId, id as PolicyId)
+  if (policy === null) return missing('policy')
+  if (extent.value === 'all') return ok(policy)
+  // A policy is somebody's own when its connection is: who typed it does not matter.
+  const connection = policy.connection === null ? null : await ports.connections.findBySlug(actor.organizationId, policy.connection)
+  return connection !== null && isReachable(actor, 'own', connection) ? ok(policy) : missing('policy')
+}
+
+/** That the actor may put a policy on this connection (null: on all of them). */
+async function requireGoverned(ports: PolicyPorts, actor: Actor, slug: string | null): Promise<Result<void>> {
+  const extent = requireReach(actor, 'governance.write')
+  if (!extent.ok) return extent
+  if (slug === null) {
+    return extent.value === 'all' ? ok(undefined) : refuse('forbidden', `The role ${actor.role} may write policies for its own connections only; name one in "connection".`)
+  }
+  const connection = await ports.connections.findBySlug(actor.organizationId, slug)
+  if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
+  return ok(undefined)
+}
+
+function settled(input: NewPolicy, position: number) {
+  return {
+    name: input.name,
+    connection: input.connection,
+    active: input.active,
+    mode: input.mode,
+    position,
+    description: input.description ?? null,
+    rules: input.rules,
+  }
+}
+
+function drafts(actor: Actor, inputs: NewPolicy[], now: EpochMs): Policy[] {
+  const policies = inputs.map((input, index) => ({
+    id: `draft-${index + 1}` as PolicyId,
+    organizationId: actor.organizationId,
+    ...settled(input, input.position ?? index),
+    createdBy: ownerIdOf(actor),
+    createdAt: now,
+    updatedAt: now,
+  }))
+  const rank = (policy: Policy) => (policy.connection === null ? 0 : 1)
+  return policies.sort((left, right) => rank(left) - rank(right) || left.position - right.position)
+}
+
+function lastPosition(policies: Policy[], connection: string | null): number {
+  const positions = policies.filter((policy) => policy.connection === connection).map((policy) => policy.position)
+  return positions.length === 0 ? 0 : Math.min(Math.max(...positions) + 1, 1_000_000)
+}
+
+function nameTaken(name: string) {
+  return refuse('conflict', `There is a policy "${name}" already.`, { issues: [{ path: 'name', message: 'is taken' }] })
+}

@@ -1,0 +1,58 @@
+import type {
+  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore,
+  SessionRegistry, SessionStore, Upstreams, Vault,
+} from '../core/ports.ts'
+import type { Result } from '../core/result.ts'
+import type { InTurn } from './in-turn.ts'
+
+/** What the control plane needs of the outside. Each operation names the few it uses. */
+export interface ControlPorts {
+  clock: Clock
+  ids: Ids
+  organizations: OrganizationStore
+  people: PersonStore
+  keys: KeyStore
+  connections: ConnectionStore
+  policies: PolicyStore
+  policyBook: PolicyBook
+  sessions: SessionStore
+  sessionRegistry: SessionRegistry
+  auditLog: AuditLog
+  vault: Vault
+  upstreams: Upstreams
+  events: EventBus
+  callsInFlight: CallsInFlight
+  accessChanges: AccessChanges
+  inTurn: InTurn
+  /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
+  checkUpstreamUrl(url: string): Result<URL>
+  mintKey(): MintedKey
+  hashPassword(plain: string): Promise<string>
+}
+
+export interface MintedKey {
+  /** The whole key, shown once and never stored. */
+  key: string
+  prefix: string
+  hash: string
+}
+
+/** Tells long-lived answers (the live feed) that somebody's access may have changed, so that they look again at once. */
+export interface AccessChanges {
+  announce(): void
+  /** Returns the way to stop listening. */
+  listen(listener: () => void): () => void
+}
+
+export function accessChanges(): AccessChanges {
+  const listeners = new Set<() => void>()
+  return {
+    announce() {
+      for (const listener of [...listeners]) listener()
+    },
+    listen(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
+}
