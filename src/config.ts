@@ -52,9 +52,10 @@ export const ConfigSchema = z.strictObject({
   metricsToken: secret.optional(),
 })
 export type Config = z.output<typeof ConfigSchema>
-type ConfigKey = keyof Config
+export type ConfigKey = keyof Config
 
-const SECRETS = new Set<ConfigKey>(['masterKey', 'adminPassword', 'metricsToken'])
+/** Settings that never come from a command line, where every process of the machine could read them. */
+export const SECRETS: ReadonlySet<ConfigKey> = new Set<ConfigKey>(['masterKey', 'adminPassword', 'metricsToken'])
 
 export const CONFIG_KEYS = Object.keys(ConfigSchema.shape) as ConfigKey[]
 
@@ -66,6 +67,17 @@ export function environmentName(key: string): string {
 /** `requestBytesMax` → `--request-bytes-max`. */
 export function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** True for settings whose flag stands alone: `--allow-stdio`. */
+export function isSwitch(key: ConfigKey): boolean {
+  const schema = ConfigSchema.shape[key]
+  return schema instanceof z.ZodDefault && schema.unwrap() === bool
+}
+
+/** The environment of this process, read here and handed on. */
+export function processEnvironment(): Record<string, string | undefined> {
+  return process.env
 }
 
 export interface ConfigSources {

@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises'
+import { act, segment } from './act.ts'
+import type { Action, Command, Flag, Invocation } from './command.ts'
+import { CREDENTIAL_FLAGS, readCredential } from './credential.ts'
+import { FOLDER_FLAGS } from './help.ts'
+import { fieldList, plain, sayUsage, table } from './print.ts'
+import { suspensionActions } from './suspension.ts'
+
+interface ShownConnection extends Record<string, unknown> {
+  slug: string
+  name: string
+  upstreamUrl: string
+  enabled: boolean
+  suspension?: unknown
+}
+
+const SETTING_FLAGS: Record<string, Flag> = {
+  name: { kind: 'text', value: 'TEXT', says: 'Name for people' },
+  transport: { kind: 'text', value: 'http|stdio', says: 'How the server is reached (default http)' },
+  'auth-type': { kind: 'text', value: 'bearer|header|none', says: 'How the credential is sent (default bearer)' },
+  ...CREDENTIAL_FLAGS,
+  'ca-file': { kind: 'text', value: 'FILE', says: 'PEM certificates that the server may chain to, besides the system\'s' },
+  'timeout-ms': { kind: 'text', value: 'N', says: 'To the first byte of an answer (default 60000)' },
+  denials: { kind: 'text', value: 'http|result', says: 'How a denial is shown to clients (default http)' },
+  'store-arguments': { kind: 'text', value: 'true|false', says: 'Keep the arguments of calls on record (default true)' },
+  enabled: { kind: 'text', value: 'true|false', says: 'Whether calls are taken at all (default true)' },
+}
+
+/** The settings that the flags name, in the API's words; what is left out stays as it is. */
+async function settingsOf(invocation: Invocation): Promise<{ ok: true; body: Record<string, unknown> } | { ok: false; problem: string }> {
+  const credential = await readCredential(invocation)
+  if (!credential.ok) return credential
+  const storeArguments = truth(invocation, 'store-arguments')
+  const enabled = truth(invocation, 'enabled')
+  if (storeArguments === null || enabled === null) return { ok: false, problem: '--store-arguments and --enabled take true or false' }
+  const timeout = invocation.text('timeout-ms')
+  if (timeout !== undefined && !/^\d+$/.test(timeout)) return { ok: false, problem: `--timeout-ms: expected a whole number, got ${JSON.stringify(timeout)}` }
+  const caFile = invocation.text('ca-file')
+  const body = {
+    name: invocation.text('name'),
+    transport: invocation.text('transport'),
+    upstreamUrl: invocation.text('url'),
+    authType: invocation.text('auth-type'),
+    ...credential.fields,
+    caPem: caFile === undefined ? undefined : await readFile(caFile, 'utf8'),
+    timeoutMs: timeout === undefined ? undefined : Number(timeout),
+    denials: invocation.text('denials'),
+    storeArguments,
+    enabled,
+  }
+  return { ok: true, body: Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) }
+}
+
+/** Undefined when not given, null when it is neither true nor false. */
+function truth(invocation: Invocation, flag: string): boolean | undefined | null {
+  const value = invocation.text(flag)
+  if (value === undefined) return undefined
+  return value === 'true' ? true : value === 'false' ? false : null
+}
+
+const add: Action = {
+  summary: 'Add a connection to an MCP server.',
+  operands: ['SLUG'],
+  flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', says: 'Where the MCP server is (required)' }, ...SETTING_FLAGS },
+  notes: 'Secrets are never taken from the command line itself, since every process of the machine can read it.',
+  run: async (invocation) => {
+    if (invocation.text('url') === undefined) return sayUsage(invocation.terminal, ['--url is missing: say where the MCP server is'], 'connection add')
+    const settings = await settingsOf(invocation)
+    if (!settings.ok) return sayUsage(invocation.terminal, [settings.problem], 'connection add')
+    const isOpen = settings.body.credential === undefined && settings.body.authType === undefined
+    const body = { slug: invocation.operands[0], ...(isOpen ? { authType: 'none' } : {}), ...settings.body }
+    return act<ShownConnection>(invocation, { method: 'POST', path: '/connections', body }, ({ data: made }) => `Added ${plain(made.slug)}. Agents reach it at /v1/mcp/${plain(made.slug)}.`)
+  },
+}
+
+const update: Action = {
+  summary: 'Change a connection; what no option names stays.',
+  operands: ['SLUG'],
+  flags: {
+    ...FOLDER_FLAGS,
+    'new-slug': { kind: 'text', value: 'SLUG', says: 'Another slug' },
+    url: { kind: 'text', value: 'URL', says: 'Where the MCP server is' },
+    ...SETTING_FLAGS,
+  },
+  run: async (invocation) => {
+    const settings = await settingsOf(invocation)
+    if (!settings.ok) return sayUsage(invocation.terminal, [settings.problem], 'connection update')
+    const slug = invocation.text('new-slug')
+    const body = { ...settings.body, ...(slug === undefined ? {} : { slug }) }
+    if (Object.keys(body).length === 0) return sayUsage(invocation.terminal, ['nothing to change'], 'connection update')
+    return act<ShownConnection>(invocation, { method: 'PATCH', path: `/connections/${segment(invocation.operands[0])}`, body }, ({ data: changed }) => `Changed ${plain(changed.slug)}.`)
+  },
+}
+
+const list: Action = {
+  summary: 'List the connections.',
+  operands: [],
+  flags: FOLDER_FLAGS,
+  run: (invocation) => act<ShownConnection[]>(invocation, { method: 'GET', path: '/connections' }, ({ data: connections }) =>
+    table(['SLUG', 'NAME', 'STATE', 'URL'], connections.map((connection) => [connection.slug, connection.name, connectionState(connection), connection.upstreamUrl]))),
+}
+
+function connectionState(connection: ShownConnection): string {
+  return connection.suspension ? 'suspended' : connection.enabled ? 'enabled' : 'disabled'
+}
+
+const show: Action = {
+  summary: 'Show one connection.',
+  operands: ['SLUG'],
+  flags: FOLDER_FLAGS,
+  run: (invocation) => act<ShownConnection>(invocation, { method: 'GET', path: `/connections/${segment(invocation.operands[0])}` }, ({ data: connection }) => fieldList(connection)),
+}
+
+const remove: Action = {
+  summary: 'Remove a connection. What is on record stays.',
+  operands: ['SLUG'],
+  flags: FOLDER_FLAGS,
+  run: (invocation) => act(invocation, { method: 'DELETE', path: `/connections/${segment(invocation.operands[0])}` }, () => `Removed ${plain(invocation.operands[0])}.`),
+}
+
+const test: Action = {
+  summary: 'Ask the MCP server behind a connection for its name and its tools.',
+  operands: ['SLUG'],
+  flags: FOLDER_FLAGS,
+  run: (invocation) => act<Record<string, unknown>>(invocation, { method: 'POST', path: `/connections/${segment(invocation.operands[0])}/test` }, ({ data: found }) => fieldList(found)),
+}
+
+export const connectionCommand: Command = {
+  summary: 'Connections: the MCP servers that agents reach through the gateway.',
+  actions: { add, list, show, update, remove, test, ...suspensionActions('connection', 'SLUG', '/connections') },
+}
