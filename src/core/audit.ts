@@ -54,7 +54,7 @@ export interface AuditEvent {
 }
 
 /** What is known when a row is reserved: everything but how the call ended. */
-export type AuditDraft = Omit<AuditEvent, 'status' | 'httpStatus' | 'latencyMs' | 'upstreamMs' | 'responseBytes'>
+export type AuditDraft = Omit<AuditEvent, 'id' | 'status' | 'httpStatus' | 'latencyMs' | 'upstreamMs' | 'responseBytes'>
 
 /** How the call ended; completes a reserved row. */
 export interface AuditCompletion {

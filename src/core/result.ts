@@ -24,6 +24,8 @@ export interface Refusal {
   policy?: string
   rule?: number
   retryAfterSeconds?: number
+  /** HTTP status that replaces the catalogue's: an upstream's own 400, 404 or 405, which clients read as "another transport". */
+  httpStatus?: number
   /** Field errors, for REST answers. */
   issues?: Issue[]
   /** JSON-RPC error code that replaces the catalogue's where the MCP specification names one (-32020, -32602 …). */

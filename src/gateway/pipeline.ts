@@ -1,0 +1,158 @@
+import { readAssertions } from '../core/assertions.ts'
+import { ANONYMOUS } from '../core/caller.ts'
+import type { Caller } from '../core/caller.ts'
+import type { Connection } from '../core/connection.ts'
+import type { ConnectionId } from '../core/ids.ts'
+import type { UpstreamAnswer } from '../core/ports.ts'
+import { ok, refuse } from '../core/result.ts'
+import type { Result } from '../core/result.ts'
+import { isEventStream, readAnswer, relayedHeaders } from './answer.ts'
+import { concludeCall, concludeStream } from './conclude.ts'
+import type { Gateway } from './gateway.ts'
+import { assertionHeaders, mcpSessionIdOf } from './incoming-call.ts'
+import type { IncomingCall } from './incoming-call.ts'
+import { keepMcpSession } from './mcp-session-keeping.ts'
+import { refused } from './outcome.ts'
+import type { Outcome, Refused } from './outcome.ts'
+import { relayEventStream, statusOfCut } from './relay.ts'
+import { applyAction } from './steps/apply-action.ts'
+import { authenticate } from './steps/authenticate.ts'
+import type { AuthenticationFailure } from './steps/authenticate.ts'
+import { checkKillSwitch } from './steps/check-kill-switch.ts'
+import { decideEntry } from './steps/decide-policy.ts'
+import { checkCredential, forward } from './steps/forward.ts'
+import { findMcpSession } from './steps/open-session.ts'
+import { draftRows, reserveRecord } from './steps/reserve-record.ts'
+import { resolveConnection } from './steps/resolve-connection.ts'
+import { startTrail, toolCallsIn } from './trail.ts'
+import type { Trail } from './trail.ts'
+import { refusalOfCut } from './upstream-refusals.ts'
+
+/** Steps 1-7 may refuse. Steps 8-10 run for every call, refused or not; of a streamed answer, when its end is known. */
+export async function handleCall(gw: Gateway, call: IncomingCall): Promise<{ outcome: Outcome; trail: Trail }> {
+  const trail = startTrail(call, gw.clock.now(), gw.clock.elapsed(), gw.calls.begin(call.signal))
+  try {
+    const outcome = await admitAndForward(gw, call, trail).catch((error: unknown) => failClosed(gw, trail, error))
+    if (outcome.kind === 'streamed') return { outcome, trail }
+    return { outcome: await concludeCall(gw, trail, outcome), trail }
+  } finally {
+    if (!trail.isStreaming) gw.calls.release(trail.underWay)
+  }
+}
+
+async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): Promise<Outcome> {
+  const { underWay, startedAt: now } = trail
+  const caller = await authenticate(gw.keys, gw.hashKey, call.credential, now)                                   //  1
+  if (!caller.ok) return refuseStranger(gw, trail, caller)
+  trail.caller = caller.value
+  trail.organizationId = underWay.organizationId = caller.value.organizationId
+  underWay.principalId = caller.value.principal.id
+  const assertions = readAssertions(assertionHeaders(call), () => `ig_trace_${gw.ids.randomHex(16)}`)
+  if (assertions.ok) trail.assertions = assertions.value
+
+  const connection = await resolveConnection(gw.connections, caller.value, call.slug)                             //  2
+  if (!connection.ok) return refused(connection)
+  trail.connection = connection.value
+  gw.calls.enter(underWay, connection.value.id)
+
+  const organization = await gw.organizations.get(caller.value.organizationId)                                    //  3
+  const known = gw.sessions.peek(connection.value.id, caller.value.principal.id)
+  const live = checkKillSwitch({ organization, connection: connection.value, key: caller.value.key, session: known })
+  if (!live.ok) return refused(live)
+  const room = checkRoom(gw, connection.value.id)
+  if (!room.ok) return refused(room)
+  if (call.problem !== null) return refused(call.problem)
+  if (!assertions.ok) return refused(assertions)
+
+  const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
+  if (!mcpSession.ok) return refused(mcpSession)
+  trail.mcpSession = mcpSession.value
+  const callsBefore = known?.toolCallsCount ?? 0
+  const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls: toolCallsIn(trail), now })
+  trail.session = session
+  underWay.sessionId = session.id
+
+  const policies = await gw.policies.current(caller.value.organizationId)                                         //  5
+  const facts = {
+    connection: connection.value.slug,
+    user: assertions.value.user,
+    metadata: assertions.value.metadata,
+    key: { id: caller.value.principal.id, label: caller.value.principal.label },
+    session: { id: session.id, calls: session.status === 'active' ? callsBefore : 0 },
+    now,
+  }
+  const decisions = trail.entries.map((entry) => (entry.decision = decideEntry(policies, entry, facts)))
+
+  const cleared = applyAction(gw.limiter, decisions, now)                                                         //  6
+  if (!cleared.ok) return refused(cleared, { index: cleared.index })
+  const equipped = checkCredential(connection.value)
+  if (!equipped.ok) return refused(equipped)
+
+  const reserved = await reserveRecord(gw.auditLog, draftRows(trail, caller.value.organizationId, gw.limits))     //  7
+  if (!reserved.ok) return refused(reserved)
+  trail.tickets = reserved.value
+  const sentAt = gw.clock.elapsed()
+  const answer = await forward(gw.vault, gw.upstreams, { call, connection: connection.value, mcpSession: mcpSession.value, underWay })
+  trail.upstreamMs = gw.clock.elapsed() - sentAt
+  if (!answer.ok) return refused(answer, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
+  return relayAnswer(gw, trail, answer.value, connection.value, caller.value)
+}
+
+/** Turns the head of the upstream's answer into ours: a stream that is relayed, or a whole answer that is read and judged. */
+async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, connection: Connection, caller: Caller): Promise<Outcome> {
+  const { call } = trail
+  const session = await keepMcpSession(gw, { call, answer, connection, caller, current: trail.mcpSession, now: trail.startedAt })
+  if (!session.ok) {
+    answer.body.cancel()
+    return refused(session)
+  }
+  if (!isEventStream(answer)) {
+    const outcome = await readAnswer(answer, { call, connection, responseBytesMax: gw.limits.responseBytesMax })
+    if (trail.underWay.signal.aborted) return refused(refusalOfCut(trail.underWay), { status: statusOfCut(trail.underWay) })
+    if (outcome.kind === 'answered') outcome.headers.push(...session.value)
+    return outcome
+  }
+  trail.isStreaming = true
+  const stream = relayEventStream({
+    call,
+    underWay: trail.underWay,
+    answer,
+    heartbeats: gw.heartbeats,
+    conclude: (ending) => concludeStream(gw, trail, ending),
+    release: () => gw.calls.release(trail.underWay),
+  })
+  return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...session.value], stream }
+}
+
+const REASONS: Record<AuthenticationFailure['why'], string> = {
+  missing: 'No API key was sent to the MCP path.',
+  malformed: 'What was sent to the MCP path is not an API key.',
+  unknown: 'An unknown API key was used on the MCP path.',
+  revoked: 'A revoked API key was used on the MCP path.',
+  expired: 'An expired API key was used on the MCP path.',
+}
+
+/** Nobody we know: on record in a bounded way, and refused without a word on why. */
+async function refuseStranger(gw: Gateway, trail: Trail, failure: AuthenticationFailure): Promise<Outcome> {
+  const { key } = failure
+  await gw.authFailures.note({
+    reason: REASONS[failure.why],
+    status: 'unauthorized',
+    organizationId: key?.organizationId ?? null,
+    principal: key === null ? ANONYMOUS : { type: 'api_key', id: key.id, label: key.label },
+    requestId: trail.call.requestId,
+  })
+  return refused(refuse('unauthorized'))
+}
+
+function checkRoom(gw: Gateway, connectionId: ConnectionId): Result<void> {
+  if (gw.isStopping) return refuse('shutting_down')
+  const isFull = gw.calls.count() > gw.limits.callsInFlightMax || gw.calls.countOn(connectionId) > gw.limits.callsPerConnectionMax
+  return isFull ? refuse('overloaded') : ok(undefined)
+}
+
+/** A bug or a broken machine: the caller learns nothing but the request id, and the call counts as failed. */
+function failClosed(gw: Gateway, trail: Trail, error: unknown): Refused {
+  gw.log.write('error', 'call failed', { requestId: trail.call.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  return refused(refuse('internal'))
+}
