@@ -1,0 +1,54 @@
+import type { Database } from 'bun:sqlite'
+import { z } from 'zod'
+import type { ConnectionId, McpSessionId, OrganizationId } from '../../core/ids.ts'
+import type { McpSessionStore } from '../../core/ports.ts'
+import type { McpSession } from '../../core/session.ts'
+import type { EpochMs } from '../../core/time.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { Touches } from './touches.ts'
+
+const Row = z.object({
+  id: z.string(), organization_id: z.string(), connection_id: z.string(), principal_id: z.string(), upstream_id: z.string(), protocol_version: z.string().nullable(),
+  created_at: z.number(), last_used_at: z.number(),
+})
+
+export const TOUCH_MCP_SESSION = 'UPDATE mcp_sessions SET last_used_at = max(last_used_at, ?) WHERE id = ?'
+
+export function mcpSessionStore(db: Database, commit: GroupCommit, touches: Touches<McpSessionId, EpochMs>): McpSessionStore {
+  const insert = db.prepare(
+    'INSERT INTO mcp_sessions (id, organization_id, connection_id, principal_id, upstream_id, protocol_version, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+  const find = db.prepare('SELECT * FROM mcp_sessions WHERE id = ?')
+  const remove = db.prepare('DELETE FROM mcp_sessions WHERE id = ?')
+  const prune = db.prepare('DELETE FROM mcp_sessions WHERE last_used_at < ?')
+  return {
+    async insert(session) {
+      await commit.submit(() => {
+        insert.run(
+          session.id, session.organizationId, session.connectionId, session.principalId, session.upstreamId, session.protocolVersion, session.createdAt, session.lastUsedAt)
+      })
+    },
+    async find(id) {
+      const row = find.get(id)
+      return row === null ? null : read(row)
+    },
+    async delete(id) {
+      touches.forget(id)
+      await commit.submit(() => { remove.run(id) })
+    },
+    touch(id, at) {
+      touches.put(id, at)
+    },
+    async prune(before) {
+      await touches.flush()
+      return commit.submit(() => prune.run(before).changes)
+    },
+  }
+}
+
+function read(unread: unknown): McpSession {
+  const row = Row.parse(unread)
+  return {
+    id: row.id as McpSessionId, organizationId: row.organization_id as OrganizationId, connectionId: row.connection_id as ConnectionId, principalId: row.principal_id,
+    upstreamId: row.upstream_id, protocolVersion: row.protocol_version, createdAt: row.created_at, lastUsedAt: row.last_used_at,
+  }
+}
