@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { RpcMessage } from '../message.ts'
-import { mirroredHeadersFault, decodeHeaderText, isModernVersion } from './mirrored-headers.ts'
+import { checkMirroredHeaders, decodeHeaderText, isModernVersion } from './mirrored-headers.ts'
 import { readMessage } from './read.ts'
 
 const MODERN = '2026-07-28'
@@ -19,7 +19,7 @@ function modern(method: string, params: Record<string, unknown> = {}, id: number
 type Headers = Record<string, string>
 
 function codeOf(subject: RpcMessage, headers: Headers): number | null {
-  const refusal = mirroredHeadersFault(subject, (name) => headers[name.toLowerCase()] ?? null)
+  const refusal = checkMirroredHeaders(subject, (name) => headers[name.toLowerCase()] ?? null)
   if (refusal !== null) expect(refusal.code).toBe('invalid_request')
   return refusal === null ? null : (refusal.rpcCode ?? 0)
 }

@@ -21,7 +21,7 @@ export function isModernVersion(version: string): boolean {
  * Holds the mirrored headers against the body, so that a server or proxy that trusts them sees what was judged. Null where they agree and on legacy messages,
  * whose mirrored headers mean nothing and must be dropped. Give it every message of a body. `header` answers null for a header that is absent.
  */
-export function mirroredHeadersFault(message: RpcMessage, header: (name: string) => string | null): Refusal | null {
+export function checkMirroredHeaders(message: RpcMessage, header: (name: string) => string | null): Refusal | null {
   const version = stripped(header('mcp-protocol-version'))
   const namesModern = version !== null && isModernVersion(version)
   if (message.kind === 'response') return null

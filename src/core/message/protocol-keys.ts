@@ -1,6 +1,9 @@
 import { below, flaw, quote, type Flaw } from './flaw.ts'
 import { isStreamSafe, skeleton } from './fold.ts'
 
+/** Far more than any revision names; content belongs below `arguments`. */
+const LEVEL_KEYS_MAX = 256
+
 /** The keys that mean something at one level of a message, and what each looks like with its disguise off. */
 export interface ProtocolKeys {
   names: Set<string>
@@ -31,7 +34,9 @@ export const LISTEN_KEYS = protocolKeys('toolsListChanged', 'promptsListChanged'
 
 /** Finds a key that some reader, or some person, takes for a protocol key though it is not written as one. */
 export function findImpostor(level: Record<string, unknown>, protocol: ProtocolKeys, path: string): Flaw | null {
-  for (const key of Object.keys(level)) {
+  const keys = Object.keys(level)
+  if (keys.length > LEVEL_KEYS_MAX) return flaw(path, `it has more than ${LEVEL_KEYS_MAX} keys`, true)
+  for (const key of keys) {
     if (protocol.names.has(key)) continue
     if (!isStreamSafe(key)) return flaw(below(path, key), 'a key holds a run of more than 30 combining marks')
     const meant = protocol.bySkeleton.get(skeleton(key))

@@ -153,6 +153,8 @@ describe('bounds', () => {
     ['a million open lists are refused', '['.repeat(1e6), 'nested deeper'],
     ['a million open objects are refused', '{"a":'.repeat(1e6), 'nested deeper'],
     ['a million lists inside a message are refused', nested(1e6), 'nested deeper'],
+    ['params with 256 keys pass', body({ method: 'ping', params: Object.fromEntries(Array.from({ length: 256 }, (_, i) => [`k${i}`, i])) }), 'ok'],
+    ['params with 257 keys are refused', body({ method: 'ping', params: Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`k${i}`, i])) }), 'more than 256 keys'],
     ['an id of 256 characters passes', body({ id: 'x'.repeat(256), method: 'ping' }), 'ok'],
     ['an id of 257 characters is refused', body({ id: 'x'.repeat(257), method: 'ping' }), '$.id'],
     ['a method of 256 characters passes', body({ method: 'x'.repeat(256) }), 'ok'],

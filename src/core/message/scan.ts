@@ -1,6 +1,6 @@
 import { below, flaw, quote, type Flaw } from './flaw.ts'
 import { foldKey, isStreamSafe } from './fold.ts'
-import { numberFault } from './numbers.ts'
+import { numberEnd, numberFault } from './numbers.ts'
 
 export interface ScanLimits {
   depthMax: number
@@ -24,6 +24,7 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
+const HEX4 = /^[0-9A-Fa-f]{4}$/
 /** Keys of one object up to here are compared by a hash kept in an array; beyond, in a Set. */
 const FEW_KEYS = 16
 
@@ -316,49 +317,21 @@ class Scanner {
     return this.fail('a string holds half a surrogate pair')
   }
 
+  /** Value of the four digits of a \u escape; -1 where they are not that. */
   private hex4(): number {
-    let unit = 0
-    for (let i = 0; i < 4; i += 1) {
-      const c = this.text.charCodeAt(this.at + i) | 0x20
-      const digit = c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x61 && c <= 0x66 ? c - 0x57 : -1
-      // `| 0x20` leaves digits alone but turns 0x10-0x19 into them.
-      if (digit < 0 || this.text.charCodeAt(this.at + i) < 0x30) return -1
-      unit = unit * 16 + digit
-    }
+    const digits = this.text.slice(this.at, this.at + 4)
+    if (!HEX4.test(digits)) return -1
     this.at += 4
-    return unit
+    return Number.parseInt(digits, 16)
   }
 
   private number(): boolean {
-    const { text } = this
     const start = this.at
-    let at = start
-    if (text.charCodeAt(at) === 0x2d) at += 1
-    if (text.charCodeAt(at) === 0x30) at += 1
-    else at = this.digits(at)
-    const integerEnd = at
-    if (at >= 0 && text.charCodeAt(at) === 0x2e) at = this.digits(at + 1)
-    if (at >= 0 && (text.charCodeAt(at) | 0x20) === 0x65) {
-      const sign = text.charCodeAt(at + 1)
-      at = this.digits(sign === 0x2b || sign === 0x2d ? at + 2 : at + 1)
-    }
-    const next = at < 0 ? 0 : text.charCodeAt(at)
-    if (at < 0 || (next >= 0x30 && next <= 0x39)) return this.failSyntax('a JSON number')
-    this.at = at
-    // The short integer, which nearly every number is, is always exact.
-    if (at === integerEnd && at - start <= 15 && text.charCodeAt(start) !== 0x2d) return true
-    const fault = numberFault(text.slice(start, at))
+    const end = numberEnd(this.text, start)
+    if (end < 0) return this.failSyntax('a JSON number')
+    this.at = end
+    const fault = numberFault(this.text, start, end)
     return fault === null || this.fail(fault)
-  }
-
-  /** Behind one or more digits; -1 where there are none. */
-  private digits(from: number): number {
-    let at = from
-    for (;;) {
-      const c = this.text.charCodeAt(at)
-      if (!(c >= 0x30 && c <= 0x39)) return at > from ? at : -1
-      at += 1
-    }
   }
 
   private word(first: number): boolean {
