@@ -5,8 +5,12 @@ import type { Resolver } from './resolve.ts'
 import { tlsSettings } from './trust.ts'
 import { Wire, WIRE_HANDLERS, type WireOwner } from './wire.ts'
 
-/** Attempts that nobody waits for any more, to one origin. The runtime cannot call an attempt back; the kernel ends it after minutes. */
+/**
+ * The runtime cannot call an attempt back; one that nobody waits for any more holds its socket until the kernel ends it after minutes.
+ * So after this many such attempts without a success between them, only a few at a time are made, and the other calls are refused.
+ */
 const ABANDONED_MAX = 256
+const PROBES_MAX = 8
 const ATTEMPT_MS_MIN = 250
 
 export interface ConnectContext {
@@ -35,8 +39,8 @@ export class Connecting {
   }
 
   start(): void {
-    if (this.#pool.abandoned >= ABANDONED_MAX) {
-      this.#finish(new UpstreamFailure('unreachable', `${this.#pool.origin.host}: too many attempts to connect are still pending`, false))
+    if (this.#pool.abandonedInARow >= ABANDONED_MAX && this.#pool.connecting >= PROBES_MAX) {
+      this.#finish(new UpstreamFailure('unreachable', `${this.#pool.origin.host}: earlier attempts to connect are still pending`, false))
       return
     }
     this.#context.resolver.addresses(this.#pool.origin.host).then(
@@ -99,6 +103,7 @@ class Attempt implements Timed, WireOwner {
     this.#wire.opening = this
     this.#wire.owner = this
     this.#pool.opening(this.#wire)
+    this.#pool.connecting += 1
     this.#deadlines.after(this.#limitMs, this)
     const address = { hostname: this.#address, port: origin.port, data: this.#wire, socket: WIRE_HANDLERS }
     try {
@@ -138,14 +143,19 @@ class Attempt implements Timed, WireOwner {
 
   giveUp(): void {
     if (this.#isSettled) return
-    this.#isSettled = true
-    this.#deadlines.clear(this)
+    this.#stopWaiting()
     this.#release()
   }
 
-  #ready(): void {
+  #stopWaiting(): void {
     this.#isSettled = true
+    this.#pool.connecting -= 1
     this.#deadlines.clear(this)
+  }
+
+  #ready(): void {
+    this.#stopWaiting()
+    this.#pool.abandonedInARow = 0
     this.#wire.opening = null
     this.#wire.owner = null
     this.#wire.socket?.setNoDelay(true)
@@ -154,8 +164,7 @@ class Attempt implements Timed, WireOwner {
 
   #fail(kind: 'unreachable' | 'timeout' | 'invalid', message: string): void {
     if (this.#isSettled) return
-    this.#isSettled = true
-    this.#deadlines.clear(this)
+    this.#stopWaiting()
     if (kind === 'timeout') this.#release()
     else this.#wire.destroy()
     this.#settle(new UpstreamFailure(kind, `${this.#pool.origin.host} (${this.#address}): ${message}`, false))
@@ -166,6 +175,7 @@ class Attempt implements Timed, WireOwner {
     if (this.#wire.socket !== null) return this.#wire.destroy()
     this.#isAbandoned = true
     this.#pool.abandoned += 1
+    this.#pool.abandonedInARow += 1
   }
 
   #forget(): void {
@@ -174,9 +184,11 @@ class Attempt implements Timed, WireOwner {
     this.#wire.destroy()
   }
 
-  /** A connection that opened after its caller had left serves the next one. */
+  /** A connection that opened after its caller had left shows that the upstream lives, and serves the next call where it can. */
   #arriveLate(): void {
-    if (!this.#isAbandoned || this.#wire.isTls) return this.#isAbandoned ? this.#forget() : this.#wire.destroy()
+    if (!this.#isAbandoned) return this.#wire.destroy()
+    this.#pool.abandonedInARow = 0
+    if (this.#wire.isTls) return this.#forget()
     this.#isAbandoned = false
     this.#pool.abandoned -= 1
     this.#wire.opening = null

@@ -194,7 +194,9 @@ export class Exchange implements WireOwner, ConnectWaiter, BodySource, Timed, Ev
   }
 
   #takeBody(bytes: Buffer): void {
-    const { body, framing, head } = { body: this.#body, framing: this.#framing, head: this.#head }
+    const body = this.#body
+    const framing = this.#framing
+    const head = this.#head
     if (body === null || framing === null || head === null) return
     this.#lastByteAt = performance.now()
     const bytesMax = head.isEventStream ? Infinity : this.#context.responseBytesMax
@@ -216,7 +218,10 @@ export class Exchange implements WireOwner, ConnectWaiter, BodySource, Timed, Ev
     this.#body?.end()
     if (wire === null || wire.isClosed) return
     if (this.#isPaused) wire.socket?.resume()
-    if (hasMoreBytes) return wire.destroy()
+    if (hasMoreBytes) {
+      this.#pool.lost(wire, 'spoke')
+      return wire.destroy()
+    }
     // An answer that came before the whole request was written leaves the socket in the middle of it.
     if (this.#head?.isReusable !== true || this.#unsent.length > 0) return wire.finish()
     this.#pool.release(wire, this.#head.keepAliveMs)

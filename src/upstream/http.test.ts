@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, constants, createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { UpstreamFailure } from '../core/ports.ts'
 import { jsonAnswer, outcomeOf, post, rawServer, testUpstreams, textOf, until, type RawPeer, type RawServer } from './testing.ts'
@@ -65,7 +65,6 @@ describe('an answer', () => {
   test.each([
     'HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(9), 'HTTP/1.1 200 OK\ncontent-length: 2\n\nok', '<html></html>', '\x16\x03\x01\x02', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok',
     'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(20_000)}`, 'HTTP/1.1 200 OK\r\ncontent-encoding: zstd\r\ncontent-length: 2\r\n\r\nok',
-    'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok',
   ])('%p is invalid and closes the socket', async (raw) => {
     const upstream = says(raw)
     expect(await outcomeOf(client().send(post(upstream.url)))).toBe('invalid')
@@ -349,6 +348,28 @@ describe('a compressed answer', () => {
     expect(upstream.peers).toHaveLength(1)
   })
 
+  test.each([['br', brotliCompressSync('x'.repeat(5000))], ['deflate', deflateSync('x'.repeat(5000))], ['deflate', deflateRawSync('x'.repeat(5000))], ['X-GZIP', gzipSync('x'.repeat(5000))], ['identity', Buffer.from('x'.repeat(5000))]])('in %s is decoded', async (encoding, body) => {
+    expect(await outcomeOf(client().send(post(compressed(encoding, body).url)))).toBe(`200 ${'x'.repeat(5000)}`)
+  })
+
+  test('that streams is decoded event by event, and cancelling it closes the upstream socket', async () => {
+    const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH })
+    closing.push(() => gzip.destroy())
+    const upstream = server((peer) => {
+      peer.socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\r\n')
+      gzip.on('data', (bytes: Buffer) => peer.socket.write(bytes))
+      gzip.write('data: 1\n\n')
+    })
+    const { body } = await client().send(post(upstream.url))
+    expect(Buffer.from((await body.read()) ?? []).toString()).toBe('data: 1\n\n')
+    gzip.write('data: 2\n\n')
+    expect(Buffer.from((await body.read()) ?? []).toString()).toBe('data: 2\n\n')
+    const next = body.read().catch((error: UpstreamFailure) => error.kind)
+    body.cancel()
+    expect(await next).toBe('aborted')
+    await until(() => upstream.open() === 0)
+  })
+
   test('that would decode to more than the bound fails', async () => {
     expect(await outcomeOf(client().send(post(compressed('gzip', gzipSync(Buffer.alloc(64 * 1024 * 1024))).url)))).toBe('too_large')
   })
@@ -357,5 +378,6 @@ describe('a compressed answer', () => {
     const body = gzipSync('x'.repeat(1000))
     expect(await outcomeOf(client().send(post(compressed('gzip', body.subarray(0, -4)).url)))).toBe('invalid')
     expect(await outcomeOf(client().send(post(compressed('br', body).url)))).toBe('invalid')
+    expect(await outcomeOf(client().send(post(compressed('gzip', Buffer.from('ok')).url)))).toBe('invalid')
   })
 })

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { jsonAnswer, outcomeOf, post, rawServer, testUpstreams, until, type RawServer } from './testing.ts'
 import type { UpstreamOptions } from './http.ts'
 
@@ -104,6 +106,41 @@ describe('a call', () => {
     const upstreams = client()
     for (let index = 0; index < 200; index++) expect(await outcomeOf(upstreams.send(post(upstream.url)))).toBe('200 {}')
     expect(upstream.requests).toHaveLength(200)
+  })
+
+  test('finds an idle socket of a server that keeps them for long, but soon none of one that closes them early', async () => {
+    const upstream = server((peer) => {
+      peer.socket.write(jsonAnswer('{}'))
+      if (upstream.requests.length === 1) peer.socket.end()
+    })
+    const upstreams = client()
+    await outcomeOf(upstreams.send(post(upstream.url)))
+    await until(() => upstream.open() === 0)
+    await outcomeOf(upstreams.send(post(upstream.url)))
+    expect(upstreams.stats().idleSockets).toBe(0)
+  })
+
+  test.each(['Bun', 'Node'])('to a server of %s keeps its socket', async (kind) => {
+    const ports = new Set<number>()
+    let stop: () => unknown
+    let port: number
+    if (kind === 'Bun') {
+      const started = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: (request, self) => (ports.add(self.requestIP(request)?.port ?? 0), Response.json({ ok: 1 })) })
+      port = started.port ?? 0
+      stop = () => started.stop(true)
+    } else {
+      const started = createServer((request, response) => {
+        ports.add(request.socket.remotePort ?? 0)
+        response.setHeader('content-type', 'application/json').end('{"ok":1}')
+      })
+      await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve))
+      port = (started.address() as AddressInfo).port
+      stop = () => started.close()
+    }
+    closing.push(() => void stop())
+    const upstreams = client()
+    for (let index = 0; index < 5; index++) expect((await outcomeOf(upstreams.send(post(`http://127.0.0.1:${port}/`)))).replaceAll(' ', '')).toBe('200{"ok":1}')
+    expect(ports.size).toBe(1)
   })
 
   test('on a kept-alive socket that is reset by the request fails and is not repeated', async () => {

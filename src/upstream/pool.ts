@@ -38,7 +38,12 @@ export class OriginPool implements WireHome, Timed {
   readonly origin: Origin
   /** Sockets of this origin, idle or not. */
   size = 0
+  /** Attempts to connect that somebody waits for. */
+  connecting = 0
+  /** Attempts that nobody waits for any more and that the kernel has not ended … */
   abandoned = 0
+  /** … and how many were given up since the last one that succeeded. */
+  abandonedInARow = 0
   readonly #context: PoolContext
   #idle: Wire[] = []
   #idleMsLearned = Infinity
@@ -92,7 +97,7 @@ export class OriginPool implements WireHome, Timed {
 
   lost(wire: Wire, reason: 'closed' | 'spoke'): void {
     if (reason === 'closed') this.learn(performance.now() - wire.idleSince)
-    else this.#context.log.write('warn', 'an upstream sent bytes that belong to no call; the socket was closed', { host: this.origin.host })
+    else this.#context.log.write('info', 'an upstream sent bytes that belong to no call; the socket was closed', { host: this.origin.host })
   }
 
   gone(wire: Wire): void {
