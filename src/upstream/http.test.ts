@@ -224,6 +224,35 @@ describe('an abort', () => {
     await until(() => upstream.open() === 0)
   })
 
+  test('at any moment leaves no call and no socket in use', async () => {
+    const upstream = server((peer) => setTimeout(() => peer.socket.write(jsonAnswer('{}')), upstream.requests.length % 3))
+    const upstreams = client()
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => {
+        const abort = new AbortController()
+        setTimeout(() => abort.abort(), index % 5)
+        return outcomeOf(upstreams.send(post(upstream.url, { signal: abort.signal })))
+      }),
+    )
+    expect(outcomes.filter((outcome) => !/^(200 {}|aborted|aborted unsent)$/.test(outcome))).toEqual([])
+    await until(() => upstreams.stats().abandonedConnects === 0)
+    const { calls, sockets, idleSockets } = upstreams.stats()
+    expect([calls, sockets - idleSockets]).toEqual([0, 0])
+    await until(() => upstream.open() === sockets)
+  })
+
+  test('by closing the client while it connects leaves no socket', async () => {
+    const upstream = says(jsonAnswer('{}'))
+    const upstreams = testUpstreams()
+    const outcome = outcomeOf(upstreams.send(post(upstream.url)))
+    await Promise.resolve()
+    await Promise.resolve()
+    upstreams.close()
+    expect(await outcome).toBe('aborted unsent')
+    await Bun.sleep(20)
+    expect(upstream.open()).toBe(0)
+  })
+
   test('by closing the client ends every call', async () => {
     const upstream = server(() => {})
     const upstreams = testUpstreams()

@@ -82,7 +82,9 @@ export class Wire {
 export const WIRE_HANDLERS: SocketHandler<Wire> = {
   open(socket) {
     socket.data.socket = socket
-    socket.data.opening?.opened()
+    // Given up for good while it was being opened.
+    if (socket.data.isClosed) socket.terminate()
+    else socket.data.opening?.opened()
   },
   handshake(socket, isOk, error) {
     socket.data.opening?.handshaken(isOk && socket.authorized, error)
