@@ -1,6 +1,6 @@
 import type { Actor } from '../core/caller.ts'
 import type { Suspension } from '../core/organization.ts'
-import type { SuspensionTarget } from '../core/ports.ts'
+import { AuditUnavailable, type SuspensionTarget } from '../core/ports.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import type { AgentSession } from '../core/session.ts'
 import { isoTime } from '../core/time.ts'
@@ -44,6 +44,7 @@ interface Switch<View> {
   present(suspension: Suspension | null): View
 }
 
+const FAILED = 'Calls in flight were cut, but the suspension cannot be stored now and is not in effect. Try again.'
 const HOLDS = 'The suspension is in effect and calls in flight were cut, but it could not be put on record. Suspend again to record it.'
 
 export function killSwitchControl(ports: KillSwitchPorts): KillSwitchControl {
@@ -65,14 +66,14 @@ async function suspend<View>(ports: KillSwitchPorts, actor: Actor, found: Result
   if (!found.ok) return found
   const { noun, target, suspension, connection, set, present } = found.value
   const thrown = suspension ?? { at: ports.clock.now(), by: actor.principal.label, reason }
-  let cut = 0
-  try {
-    if (suspension === null) await set(thrown)
-  } finally {
-    // Whatever became of storing it: the person wants these calls to stop now.
-    cut = ports.callsInFlight.cut(target)
-    ports.accessChanges.announce()
-  }
+  let unset: unknown = null
+  // Set again where it is set already: the first time may have failed to reach the disk.
+  await set(thrown).catch((error: unknown) => (unset = error))
+  // Whatever became of storing it: the person wants these calls to stop now.
+  const cut = ports.callsInFlight.cut(target)
+  ports.accessChanges.announce()
+  if (unset instanceof AuditUnavailable) return refuse('audit_unavailable', FAILED)
+  if (unset !== null) throw unset
   const change: Change = {
     method: `${noun}.suspend`, connection, reason,
     before: { suspended: suspension !== null }, after: { suspended: true }, details: { target: idOf(target), callsCut: cut },
@@ -131,16 +132,18 @@ async function organizationSwitch(ports: KillSwitchPorts, actor: Actor): Promise
 async function suspendSession(ports: KillSwitchPorts, actor: Actor, id: string, reason: string): Promise<Result<SessionView>> {
   const found = await reachSession(ports, actor, 'kill-switch', id)
   if (!found.ok) return found
-  const before = found.value
+  const before = { ...found.value } // The registry changes its own object.
   const isAlready = before.status === 'suspended'
-  const target: SuspensionTarget = { kind: 'session', organizationId: actor.organizationId, id: before.id }
-  let after: AgentSession | null = before
-  let cut = 0
-  try {
-    if (!isAlready) after = await ports.sessionRegistry.suspend(before.id, { at: ports.clock.now(), by: actor.principal.label, reason })
-  } finally {
-    cut = ports.callsInFlight.cut(target)
+  const thrown = {
+    at: before.suspendedAt ?? ports.clock.now(), by: before.suspendedBy ?? actor.principal.label, reason: before.suspendedReason ?? reason,
   }
+  const after = await ports.sessionRegistry.suspend(before.id, thrown).catch((error: unknown) => {
+    // Memory is ahead of the disk: where it holds there, no call passes, and the record below says what became of it.
+    const session = ports.sessionRegistry.get(before.id)
+    if (session?.status === 'suspended') return session
+    throw error
+  })
+  const cut = ports.callsInFlight.cut({ kind: 'session', organizationId: actor.organizationId, id: before.id })
   if (after === null) return refuse('conflict', 'This session is completed; its next call starts another one. Suspend the key or the connection instead.')
   const change = sessionChange('session.suspend', before, after, reason, { callsCut: cut })
   const refusal = await recordDone(ports, actor, change, HOLDS)
@@ -151,7 +154,7 @@ async function suspendSession(ports: KillSwitchPorts, actor: Actor, id: string, 
 async function resumeSession(ports: KillSwitchPorts, actor: Actor, id: string, reason: string | null): Promise<Result<SessionView>> {
   const found = await reachSession(ports, actor, 'kill-switch', id)
   if (!found.ok) return found
-  const before = found.value
+  const before = { ...found.value }
   if (before.status === 'completed') return refuse('conflict', 'This session is completed; there is nothing to resume.')
   const change = sessionChange('session.resume', before, { ...before, status: 'active' }, reason, {})
   return recordChange(ports, actor, change, async () => {

@@ -1,7 +1,7 @@
 import type { AuditDraft, AuditType } from '../core/audit.ts'
 import type { Actor } from '../core/caller.ts'
-import type { AuditEventId, SessionId } from '../core/ids.ts'
-import { AuditUnavailable, type AuditLog, type AuditTicket, type Clock, type Ids } from '../core/ports.ts'
+import type { SessionId } from '../core/ids.ts'
+import { AuditUnavailable, type AuditLog, type AuditTicket, type Clock } from '../core/ports.ts'
 import { refuse, type Refusal, type Result } from '../core/result.ts'
 
 /** What is about to change, as the record will show it. `before` and `after` are public shapes: a secret in them reads `[sealed]`. */
@@ -20,7 +20,6 @@ export interface Change {
 interface RecordPorts {
   auditLog: AuditLog
   clock: Clock
-  ids: Ids
 }
 
 /**
@@ -31,7 +30,7 @@ export async function recordChange<T>(ports: RecordPorts, actor: Actor, change: 
   const startedAt = ports.clock.elapsed()
   let tickets: AuditTicket[]
   try {
-    tickets = await ports.auditLog.reserve([{ id: ports.ids.next('evt') as AuditEventId, ...draftOf(ports.clock, actor, change) }])
+    tickets = await ports.auditLog.reserve([draftOf(ports.clock, actor, change)])
   } catch (error) {
     return unavailable(error, 'The change cannot be put on record, so it was not made.')
   }
@@ -66,7 +65,7 @@ function unavailable(error: unknown, sentence: string): Refusal {
   throw error
 }
 
-function draftOf(clock: Clock, actor: Actor, change: Change): Omit<AuditDraft, 'id'> {
+function draftOf(clock: Clock, actor: Actor, change: Change): AuditDraft {
   const details: Record<string, unknown> = { ...change.details }
   if (change.before !== undefined) details.before = change.before
   if (change.after !== undefined) details.after = change.after

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
+import { AnomalySettings, AuthType, DenialStyle, Transport } from '../../core/connection.ts'
+import { KeyScope } from '../../core/key.ts'
+import { Rule } from '../../core/policy/schema.ts'
+import { Role } from '../../core/role.ts'
+
+/* What answers look like, for `openapi.json` and the tests. The operations make them (`control/present.ts`); the tests hold the two together. */
+
+const Time = z.iso.datetime({ precision: 3 })
+const suspension = {
+  suspended: z.boolean(),
+  suspendedAt: Time.nullable(),
+  suspendedBy: z.string().nullable(),
+  suspendedReason: z.string().nullable(),
+}
+const PrincipalView = z.strictObject({ type: z.enum(['api_key', 'person', 'system', 'anonymous']), id: z.string(), label: z.string() })
+
+export const ConnectionView = z.strictObject({
+  id: z.string(), slug: z.string(), name: z.string(), transport: Transport, upstreamUrl: z.string(), authType: AuthType, authHeaderName: z.string().nullable(),
+  hasCredential: z.boolean(), caPem: z.string().nullable(), enabled: z.boolean(), timeoutMs: z.number(), denials: DenialStyle, storeArguments: z.boolean(),
+  anomaly: AnomalySettings, createdBy: z.string(), createdAt: Time, updatedAt: Time, ...suspension,
+})
+
+export const ProbeView = z.strictObject({
+  ok: z.boolean(), latencyMs: z.number(), protocolVersion: z.string().nullable(), server: z.strictObject({ name: z.string(), version: z.string() }).nullable(),
+  capabilities: z.record(z.string(), z.unknown()).nullable(), tools: z.array(z.strictObject({ name: z.string(), description: z.string().nullable() })),
+  error: z.string().optional(),
+})
+
+export const KeyView = z.strictObject({
+  id: z.string(), label: z.string(), prefix: z.string(), scope: KeyScope, status: z.enum(['active', 'suspended', 'expired', 'revoked']),
+  connections: z.array(z.string()).nullable(), createdBy: z.string(), createdAt: Time, expiresAt: Time.nullable(), lastUsedAt: Time.nullable(),
+  revokedAt: Time.nullable(), ...suspension,
+})
+export const NewKeyView = KeyView.extend({ key: z.string().describe('The whole key. Shown this once.') })
+
+export const PolicyView = z.strictObject({
+  id: z.string(), name: z.string(), connection: z.string().nullable(), active: z.boolean(), mode: z.enum(['enforce', 'shadow']), position: z.number(),
+  description: z.string().nullable(), rules: z.array(Rule), createdBy: z.string(), createdAt: Time, updatedAt: Time,
+})
+
+export const SimulationView = z.strictObject({
+  decision: z.looseObject({
+    action: AuditAction, policy: z.string().nullable(), policyId: z.string().nullable(), rule: z.number().nullable(), reason: z.string(),
+    error: z.string().nullable(), rateLimit: z.strictObject({ max: z.number(), windowSeconds: z.number() }).nullable(),
+  }),
+  against: z.enum(['stored', 'draft']),
+})
+
+export const SessionView = z.strictObject({
+  id: z.string(), connection: z.string(), principal: PrincipalView, user: z.string().nullable(), status: z.enum(['active', 'suspended', 'completed']),
+  toolCallsCount: z.number(), startedAt: Time, lastCallAt: Time, suspendedAt: Time.nullable(), suspendedBy: z.string().nullable(), suspendedReason: z.string().nullable(),
+})
+
+export const AuditEventView = z.strictObject({
+  id: z.string(), type: AuditType, timestamp: Time, connection: z.string().nullable(), sessionId: z.string().nullable(), requestId: z.string().nullable(),
+  traceId: z.string().nullable(), principal: PrincipalView, user: z.string().nullable(), metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  method: z.string().nullable(), toolName: z.string().nullable(), action: AuditAction.nullable(), policy: z.string().nullable(), rule: z.number().nullable(),
+  reason: z.string().nullable(), status: AuditStatus, httpStatus: z.number().nullable(), latencyMs: z.number().nullable(), upstreamMs: z.number().nullable(),
+  requestBytes: z.number().nullable(), responseBytes: z.number().nullable(), arguments: z.unknown().optional(), details: z.record(z.string(), z.unknown()).optional(),
+})
+
+export const OrganizationView = z.strictObject({ id: z.string(), name: z.string(), createdAt: Time, ...suspension })
+
+export const MemberView = z.strictObject({ id: z.string(), email: z.string(), name: z.string(), role: Role, createdAt: Time })
+
+/** Why something is resumed; the body may be left out. */
+export const ResumeRequest = z.strictObject({ reason: z.string().trim().min(1).max(500).optional() })

@@ -1,0 +1,95 @@
+import { Html } from '@elysiajs/html'
+import { Layout } from '../layout.tsx'
+
+export interface SetupFormProps {
+  token: string
+  values: { organization: string; email: string }
+  /** One sentence for each field that is wrong. */
+  faults: Partial<Record<'organization' | 'email' | 'password', string>>
+  /** What is wrong with the whole. */
+  alert: string | null
+}
+
+/** The first page of an installation: who owns it. */
+export function SetupPage({ token, values, faults, alert }: SetupFormProps) {
+  return (
+    <Layout title="Set up">
+      <h1>Set up Igris</h1>
+      <p class="muted">Nobody owns this installation yet. The first account is its owner, who may do everything.</p>
+      <form class="card" method="post" action="/setup">
+        {alert === null ? '' : <p class="alert" role="alert" safe>{alert}</p>}
+        <input type="hidden" name="token" value={token} />
+        <Field name="organization" label="Organization" type="text" value={values.organization} autocomplete="organization" fault={faults.organization} />
+        <Field name="email" label="E-mail" type="email" value={values.email} autocomplete="username" fault={faults.email} />
+        <Field name="password" label="Password" type="password" value="" autocomplete="new-password" fault={faults.password} note="At least 8 characters." />
+        <button type="submit">Create the owner</button>
+      </form>
+    </Layout>
+  )
+}
+
+interface FieldProps {
+  name: string
+  label: string
+  type: 'text' | 'email' | 'password'
+  value: string
+  autocomplete: string
+  fault?: string | undefined
+  note?: string
+}
+
+function Field({ name, label, type, value, autocomplete, fault, note }: FieldProps) {
+  const noteId = `${name}-note`
+  return (
+    <div class="field">
+      <label for={name} safe>{label}</label>
+      <input id={name} name={name} type={type} value={value} autocomplete={autocomplete} required aria-describedby={noteId} aria-invalid={fault === undefined ? undefined : 'true'} />
+      <small id={noteId} class={fault === undefined ? '' : 'fault'} safe>{fault ?? note ?? ''}</small>
+    </div>
+  )
+}
+
+export interface SetupDoneProps {
+  organization: string
+  email: string
+  /** The first key, shown this once. */
+  apiKey: string
+  /** Where the API is, as the browser reached it. */
+  baseUrl: string
+}
+
+export function SetupDonePage({ organization, email, apiKey, baseUrl }: SetupDoneProps) {
+  return (
+    <Layout title="Ready">
+      <h1 safe>{`${organization} is set up`}</h1>
+      <p class="muted" safe>{`${email} owns it.`}</p>
+      <div class="card">
+        <h2>Your first API key</h2>
+        <p>It may do everything that you may. Copy it now: it is not shown again.</p>
+        <pre class="secret"><code safe>{apiKey}</code></pre>
+        <h2>Add a connection</h2>
+        <pre><code safe>{connectionExample(baseUrl)}</code></pre>
+        <p class="muted" safe>{`Then agents reach it at ${baseUrl}/v1/mcp/my-server, with a key of their own.`}</p>
+      </div>
+    </Layout>
+  )
+}
+
+function connectionExample(baseUrl: string): string {
+  return [
+    `curl ${baseUrl}/api/v1/connections \\`,
+    "  -H 'Authorization: Bearer <your key>' \\",
+    "  -H 'Content-Type: application/json' \\",
+    `  -d '{"slug":"my-server","upstreamUrl":"https://mcp.example.com/mcp"}'`,
+  ].join('\n')
+}
+
+/** The link is used, wrong, or of another start. */
+export function SetupClosedPage({ message }: { message: string }) {
+  return (
+    <Layout title="Set up">
+      <h1>This link does not work</h1>
+      <p safe>{message}</p>
+    </Layout>
+  )
+}
