@@ -5,6 +5,7 @@ import type { WalSync } from './wal-sync.ts'
 
 /** Writes that wait for one turn's commit; beyond this the machine is too slow for its callers. */
 const WAITING_MAX = 100_000
+const REPORT_INTERVAL_MS = 5_000
 
 /** One unit of work inside a group: all of it commits, or none. `run` may be tried twice, so it must not remember the first try. */
 interface Write {
@@ -20,6 +21,8 @@ export class GroupCommit {
   private waiting: Write[] = []
   private isScheduled = false
   private isClosed = false
+  private unreported = 0
+  private nextReportAt = 0
   private afterCommit: (() => void)[] = []
   private readonly begin: Statement
   private readonly commit: Statement
@@ -108,9 +111,19 @@ export class GroupCommit {
 
   private fail(group: Write[], error: unknown): void {
     const isMachine = isMachineFault(error)
-    if (isMachine) this.log.write('error', 'rows could not be written', { rows: group.length, error: String(error) })
+    if (isMachine) this.report(group.length, error)
     const reason = isMachine ? new AuditUnavailable(`the database refuses: ${sqliteCode(error)}`, { cause: error }) : error
     for (const write of group) write.settle(reason)
+  }
+
+  /** A full disk fails every call: one line in a while says so, with how many. */
+  private report(writes: number, error: unknown): void {
+    this.unreported += writes
+    const now = performance.now()
+    if (now < this.nextReportAt) return
+    this.nextReportAt = now + REPORT_INTERVAL_MS
+    this.log.write('error', 'the database refuses writes', { writes: this.unreported, error: String(error) })
+    this.unreported = 0
   }
 }
 
