@@ -44,8 +44,6 @@ export const ConfigSchema = z.strictObject({
   shutdownGraceMs: int(0, 600_000).default(10_000),
   /** Upstreams in link-local ranges and cloud metadata addresses. */
   allowLinkLocal: bool.default(false),
-  /** http proxy for upstream calls; the environment's own proxy variables are never used. */
-  upstreamProxy: z.url({ protocol: /^https?$/ }).optional(),
   allowStdio: bool.default(false),
   metricsHost: z.string().min(1).optional(),
   metricsPort: int(1, 65_535).optional(),

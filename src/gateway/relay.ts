@@ -35,7 +35,8 @@ const EVENT_BYTES_MAX = 1024 * 1024
 const ENCODER = new TextEncoder()
 /** Bun keeps the response head back until the first body byte, so every stream starts with a comment. */
 const OPENING = ENCODER.encode(': open\n\n')
-const HEARTBEAT = ENCODER.encode(': ping\n\n')
+/** One line only: it may stand between the lines of an event, where an empty line would end the event. */
+const HEARTBEAT = ENCODER.encode(': ping\n')
 
 /**
  * Passes an event stream on as it arrives, unchanged but for comments, and watches for the responses that the call waits for.
@@ -50,11 +51,15 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   let responseBytes = 0
   let isConcluded = false
   let isOver = false
+  let isFirstChunk = true
+  /** An event too large to look into went by; it may have been the answer. */
+  let sawOversize = false
   let leaveHeartbeats = () => {}
 
   const scanner = createSseScanner({ eventBytesMax: EVENT_BYTES_MAX, onEvent: needsResponse ? noteEvent : () => {} })
 
   function noteEvent(event: SseEvent): void {
+    if (event.isOversize) sawOversize = true
     if (event.data === null || awaited.size === 0) return
     const value = parse(event.data)
     for (const item of Array.isArray(value) ? value : [value]) {
@@ -80,7 +85,7 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   /** The stream broke before the answer was whole: the client is told in the stream itself, since its status line is long gone. */
   async function endEarly(controller: ReadableStreamDefaultController<Uint8Array>, refusal: Refusal, status: AuditStatus): Promise<void> {
     const isResumable = scanner.sawId && underWay.cutBy === null
-    if (!isConcluded && !isResumable) {
+    if (!isConcluded && !isResumable && !sawOversize) {
       const prefix = scanner.isAtLineStart ? '\n' : '\n\n'
       for (const idText of awaited.values()) controller.enqueue(ENCODER.encode(`${prefix}event: message\ndata: ${rpcErrorText(idText, refusal, call.requestId)}\n\n`))
     }
@@ -106,16 +111,20 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     },
     async pull(controller) {
       try {
-        const chunk = await answer.body.read()
+        let chunk = await answer.body.read()
         if (isOver) return
         if (chunk !== null) {
+          if (isFirstChunk) {
+            isFirstChunk = false
+            chunk = withoutByteOrderMark(chunk)
+          }
           responseBytes += chunk.length
           scanner.push(chunk)
           if (needsResponse && awaited.size === 0) await conclude(verdict)
           controller.enqueue(chunk)
           return
         }
-        if (awaited.size > 0 && !isConcluded) {
+        if (awaited.size > 0 && !isConcluded && !sawOversize) {
           return await endEarly(controller, refuse('upstream_invalid', 'The MCP server closed the stream before its answer.'), scanner.sawId ? 'ok' : 'upstream_error')
         }
         over()
@@ -135,6 +144,11 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
       await conclude(needsResponse ? { status: 'aborted', reason: 'The caller closed the connection before the answer.' } : verdict)
     },
   }, { highWaterMark: 1 })
+}
+
+/** A byte order mark may only stand at the start of a stream, and ours starts with a comment. */
+function withoutByteOrderMark(chunk: Uint8Array): Uint8Array {
+  return chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? chunk.subarray(3) : chunk
 }
 
 function parse(text: string): unknown {

@@ -3,7 +3,7 @@ import { ok, refuse } from '../core/result.ts'
 import type { Result } from '../core/result.ts'
 
 export interface HostGuardOptions {
-  publicUrl: string | undefined
+  publicUrl?: string | undefined
   allowedHosts: string[]
   allowedOrigins: string[]
 }

@@ -1,7 +1,7 @@
 import type { Server } from 'bun'
 import { ANONYMOUS } from '../core/caller.ts'
 import { readMessage } from '../core/message/read.ts'
-import { mirroredHeadersFault } from '../core/message/mirrored-headers.ts'
+import { checkMirroredHeaders } from '../core/message/mirrored-headers.ts'
 import type { HeaderList, Ids } from '../core/ports.ts'
 import { refuse } from '../core/result.ts'
 import type { Refusal } from '../core/result.ts'
@@ -79,14 +79,13 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
   }
   const read = readMessage(body.value, options)
   if (!read.ok) {
-    const code = read.tooLarge ? 'payload_too_large' : 'invalid_request'
-    call.problem ??= refuse(code, read.message, { issues: read.issues })
+    call.problem ??= refuse('invalid_request', read.message, { issues: read.issues })
     return { call, idText: read.idText }
   }
   call.body = body.value
   call.isBatch = read.body.isBatch
   call.messages = read.body.messages
-  for (const message of read.body.messages) call.problem ??= mirroredHeadersFault(message, (name) => request.headers.get(name))
+  for (const message of read.body.messages) call.problem ??= checkMirroredHeaders(message, (name) => request.headers.get(name))
   return { call, idText: null }
 }
 

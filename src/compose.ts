@@ -1,0 +1,162 @@
+import { join } from 'node:path'
+import { rmSync } from 'node:fs'
+import type { Server } from 'bun'
+import type { Config } from './config.ts'
+import { FirstOwner } from './control/setup.ts'
+import { ok, refuse } from './core/result.ts'
+import type { Result } from './core/result.ts'
+import { METRICS_CONTENT_TYPE } from './events/metrics.ts'
+import { createControlSocket } from './http/control-socket.ts'
+import type { LocalOperations } from './http/control-socket.ts'
+import { createHealth } from './http/health.ts'
+import type { Health } from './http/health.ts'
+import { createHostGuard } from './http/host-guard.ts'
+import { createMcpDoor } from './http/mcp.ts'
+import { createRouter } from './http/router.ts'
+import type { RequestHandler } from './http/router.ts'
+import { listenControl, listenTcp } from './http/server.ts'
+import { openInstallation } from './installation.ts'
+import type { Installation } from './installation.ts'
+import { createSetupLink } from './setup-link.ts'
+import type { SetupLink } from './setup-link.ts'
+import { startUpkeep } from './upkeep.ts'
+
+/** The product as the command line sees it. */
+export interface Igris {
+  /** Handles a REST request as the local operator, owner of the first organization. */
+  api(request: Request): Promise<Response>
+  /** Starts listening on TCP and on the control socket. Throws when the address is taken. */
+  serve(): Promise<{ url: string; stop(reason?: string): Promise<void> }>
+  /** One set-up link while nobody owns the installation, else null. */
+  setupUrl(): Promise<string | null>
+  createOwner(input: { email: string; password: string; organization: string }): Promise<Result<{ organizationId: string; personId: string }>>
+  rotateMasterKey(newKey?: string): Promise<Result<{ connections: number }>>
+  /** Writes a copy of the database that `igris restore` takes. */
+  backup(path: string): Promise<Result<void>>
+  close(): Promise<void>
+}
+
+const DEPTH_MAX = 64
+const BATCH_MAX = 100
+/** After the grace time, how long cut calls get to tell their callers and to complete their records. */
+const CUT_GRACE_MS = 2000
+
+/** Opens the data folder and builds every door to it. Nothing listens until `serve`. */
+export async function composeIgris(config: Config, options: { isDemo?: boolean; version: string }): Promise<Result<Igris>> {
+  const opened = await openInstallation(config, options)
+  if (!opened.ok) return opened
+  const inst = opened.value
+  // The framework is loaded when first asked for: the path of a call does not wait for it.
+  const localApi = lazyHandler(async () => (await import('./doors.ts')).localApi(inst, options.version))
+  const setup = createSetupLink(inst.ids)
+  return ok({
+    api: (request) => localApi.handle(request),
+    serve: () => serve(inst, { version: options.version, localApi, setup }),
+    setupUrl: async () => ((await inst.control.setup.isNeeded()) ? setup.url() : null),
+    createOwner: (input) => createOwner(inst, input),
+    rotateMasterKey: (newKey) => inst.rotateMasterKey(newKey),
+    backup: (path) => backup(inst, path),
+    close: () => inst.close(),
+  })
+}
+
+async function serve(inst: Installation, { version, localApi, setup }: { version: string; localApi: RequestHandler; setup: SetupLink }): Promise<{ url: string; stop(reason?: string): Promise<void> }> {
+  const { config, gateway, ids, log } = inst
+  const guard = createHostGuard(config)
+  let isWarm = false
+  const health = createHealth({
+    auditLog: inst.storage.auditLog,
+    isStopping: () => gateway.isStopping,
+    isWarm: () => isWarm,
+    renderMetrics: () => inst.metrics.render(),
+    metricsContentType: METRICS_CONTENT_TYPE,
+    metricsToken: config.metricsToken,
+  })
+  const router = createRouter({
+    mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX }),
+    api: lazyHandler(async () => (await import('./doors.ts')).keyedApi(inst, version)),
+    setup: lazyHandler(async () => (await import('./doors.ts')).setupPage(inst, setup)),
+    health, guard, ids, log,
+    isMetricsElsewhere: config.metricsPort !== undefined,
+  })
+  const endUpkeep = await startUpkeep(inst)
+  const tcp = listenTcp({ host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, handle: router })
+  const metricsServer = listenMetrics(config, health)
+  const socketPath = join(inst.folder, 'control.sock')
+  const control = listenControl(socketPath, createControlSocket({ api: localApi, operations: localOperations(inst), nextRequestId: () => ids.next('req') }))
+  isWarm = true
+  const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
+  setup.listeningAt(url)
+  log.write('info', 'listening', { url })
+  return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep })) }
+}
+
+/** Refuses new calls, lets those under way finish within the grace time, then cuts them; every record is completed. */
+async function stop(inst: Installation, running: { servers: Server<unknown>[]; socketPath: string; endUpkeep(): Promise<void> }): Promise<void> {
+  const { gateway, log, config } = inst
+  gateway.isStopping = true
+  if (!(await gateway.calls.idle(config.shutdownGraceMs))) {
+    log.write('warn', 'cutting calls that did not finish in time', { count: gateway.calls.count() })
+    gateway.calls.cutAll('stopping')
+    await gateway.calls.idle(CUT_GRACE_MS)
+  }
+  inst.events.close()
+  await running.endUpkeep()
+  // A last turn of the event loop, so that answers that are complete leave before their sockets close.
+  await Bun.sleep(20)
+  for (const server of running.servers) await server.stop(true)
+  rmSync(running.socketPath, { force: true })
+  log.write('info', 'stopped')
+}
+
+function listenMetrics(config: Config, health: Health): Server<unknown> | null {
+  if (config.metricsPort === undefined || config.metricsHost === undefined) return null
+  return listenTcp({
+    host: config.metricsHost,
+    port: config.metricsPort,
+    requestTimeoutMs: config.requestTimeoutMs,
+    handle: async (request) => (new URL(request.url).pathname === '/metrics' ? health.metrics(request) : new Response('not found\n', { status: 404 })),
+  })
+}
+
+function localOperations(inst: Installation): LocalOperations {
+  return {
+    status: async () => ({ isSetUp: !(await inst.control.setup.isNeeded()), pid: process.pid }),
+    async init(input) {
+      const parsed = FirstOwner.safeParse(input)
+      if (!parsed.success) return refuse('invalid_request', 'email, password and organization are needed.')
+      return createOwner(inst, parsed.data)
+    },
+    rotateMasterKey: (newKey) => inst.rotateMasterKey(newKey),
+    backup: (path) => backup(inst, path),
+  }
+}
+
+async function createOwner(inst: Installation, input: FirstOwner): Promise<Result<{ organizationId: string; personId: string }>> {
+  const created = await inst.control.setup.createOwner(input)
+  return created.ok ? ok({ organizationId: created.value.organization.id, personId: created.value.owner.id }) : created
+}
+
+async function backup(inst: Installation, path: string): Promise<Result<void>> {
+  try {
+    await inst.storage.backup(path)
+    return ok(undefined)
+  } catch (error) {
+    return refuse('internal', `The backup could not be written: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function lazyHandler(load: () => Promise<RequestHandler>): RequestHandler {
+  let loading: Promise<RequestHandler> | null = null
+  return {
+    async handle(request) {
+      loading ??= load()
+      return (await loading).handle(request)
+    },
+  }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null
+  return () => (running ??= work())
+}

@@ -1,0 +1,40 @@
+import type { Result } from '../core/result.ts'
+import { refuse } from '../core/result.ts'
+import { restData, restRefusal } from './rest-reply.ts'
+import type { RequestHandler } from './router.ts'
+
+/** What only the local operator may do: whoever can open the socket file owns the installation anyway. */
+export interface LocalOperations {
+  status(): Promise<Record<string, unknown>>
+  init(input: unknown): Promise<Result<unknown>>
+  rotateMasterKey(newKey: string | undefined): Promise<Result<unknown>>
+  backup(path: string): Promise<Result<void>>
+}
+
+/** The control socket: the REST API as the local operator, and the operations that no key may ask for. */
+export function createControlSocket(deps: { api: RequestHandler; operations: LocalOperations; nextRequestId(): string }): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { pathname } = new URL(request.url)
+    if (!pathname.startsWith('/control/')) return deps.api.handle(request)
+    const requestId = deps.nextRequestId()
+    const result = await runOperation(deps.operations, request, pathname)
+    return result.ok ? restData({ data: result.value ?? {} }, { status: 200, requestId }) : restRefusal(result, requestId)
+  }
+}
+
+async function runOperation(operations: LocalOperations, request: Request, pathname: string): Promise<Result<unknown>> {
+  if (request.method === 'GET' && pathname === '/control/status') return { ok: true, value: await operations.status() }
+  if (request.method !== 'POST') return refuse('method_not_allowed')
+  const input: unknown = await request.json().catch(() => null)
+  const fields = typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {}
+  switch (pathname) {
+    case '/control/init':
+      return operations.init(input)
+    case '/control/rotate-master-key':
+      return operations.rotateMasterKey(typeof fields.newKey === 'string' ? fields.newKey : undefined)
+    case '/control/backup':
+      return typeof fields.path === 'string' ? operations.backup(fields.path) : refuse('invalid_request', 'path is needed.', { issues: [{ path: 'path', message: 'is needed' }] })
+    default:
+      return refuse('not_found')
+  }
+}

@@ -1,0 +1,175 @@
+import { existsSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { cachedConnections } from './cache/connection-cache.ts'
+import { cachedKeys } from './cache/key-cache.ts'
+import { cachedMcpSessions } from './cache/mcp-session-cache.ts'
+import { cachedOrganizations } from './cache/organization-cache.ts'
+import { createPolicyBook } from './cache/policy-book.ts'
+import { SlidingWindow } from './cache/sliding-window.ts'
+import type { Config } from './config.ts'
+import { createAnomalyDetector } from './core/anomaly/detector.ts'
+import type { Clock, Ids, Log, Storage } from './core/ports.ts'
+import { ok, refuse } from './core/result.ts'
+import type { Result } from './core/result.ts'
+import { authFailures } from './control/auth-failures.ts'
+import { makeControl } from './control/control.ts'
+import type { Control } from './control/control.ts'
+import { turns } from './control/in-turn.ts'
+import { accessChanges } from './control/ports.ts'
+import type { ControlPorts } from './control/ports.ts'
+import { systemIds } from './crypto/ids.ts'
+import { generateApiKey, hashApiKey } from './crypto/key-hash.ts'
+import { loadMasterKey, openVault, parseMasterKey, rotateMasterKey } from './crypto/master-key.ts'
+import type { MasterKey } from './crypto/master-key.ts'
+import type { SwappableVault } from './crypto/vault.ts'
+import { createEventBus } from './events/bus.ts'
+import { createMetrics } from './events/metrics.ts'
+import { createCallRegistry } from './gateway/calls-in-flight.ts'
+import type { Gateway } from './gateway/gateway.ts'
+import { createHeartbeats } from './gateway/heartbeats.ts'
+import { createLiveSessions } from './gateway/live-sessions.ts'
+import { createLog } from './log.ts'
+import { openStorage } from './storage/open.ts'
+import { lockFolder } from './storage/sqlite/folder-lock.ts'
+import { checkUpstreamUrl } from './upstream/address.ts'
+import { createUpstreams } from './upstream/http.ts'
+
+/** How long a command waits for another one on the same folder to finish. */
+const LOCK_WAIT_MS = 3000
+const HEARTBEAT_MS = 15_000
+
+/** Everything one process holds while it has a data folder open. Doors (HTTP, command line) are built on top of it. */
+export interface Installation {
+  config: Config
+  folder: string
+  clock: Clock
+  ids: Ids
+  log: Log & { flush(): void }
+  storage: Storage
+  vault: SwappableVault
+  masterKey: MasterKey
+  control: Control
+  controlPorts: ControlPorts
+  gateway: Gateway
+  limiter: SlidingWindow
+  metrics: ReturnType<typeof createMetrics>
+  events: ReturnType<typeof createEventBus>
+  failures: ReturnType<typeof authFailures>
+  rotateMasterKey(newKey: string | undefined): Promise<Result<{ connections: number }>>
+  /** Releases everything, in the opposite order. */
+  close(): Promise<void>
+}
+
+/** Opens the data folder: lock, master key, database, vault, caches; then wires control plane and gateway over them. */
+export async function openInstallation(config: Config, options: { version: string }): Promise<Result<Installation>> {
+  const folder = resolve(config.data)
+  const clock: Clock = { now: Date.now, elapsed: () => performance.now() }
+  const ids = systemIds()
+  const log = createLog({ level: config.logLevel, format: config.logFormat })
+  const lock = lockFolder(folder, LOCK_WAIT_MS)
+  if (!lock.ok) return lock
+  const giveUp = async <T extends Result<never>>(refusal: T, storage?: Storage): Promise<T> => {
+    await storage?.close()
+    lock.value.release()
+    log.flush()
+    return refusal
+  }
+  const hadDatabase = existsSync(join(folder, 'igris.db'))
+  const masterKey = loadMasterKey({ folder, configured: config.masterKey })
+  if (!masterKey.ok) return giveUp(masterKey)
+  const opened = await openStorage({ folder, auditSync: config.auditSync, clock, ids, log })
+  if (!opened.ok) return giveUp(opened)
+  const storage = opened.value
+  const vault = await openVault({ folder, loaded: masterKey.value, settings: storage.settings, connections: storage.connections })
+  if (!vault.ok) {
+    // A key made just now for a database that has another one would only hide that the right file is missing.
+    if (masterKey.value.source === 'created' && hadDatabase) rmSync(join(folder, 'master.key'), { force: true })
+    return giveUp(vault, storage)
+  }
+  const stores = {
+    organizations: cachedOrganizations(storage.organizations),
+    keys: cachedKeys(storage.keys, { entriesMax: 20_000 }),
+    connections: cachedConnections(storage.connections, { entriesMax: 10_000 }),
+    mcpSessions: cachedMcpSessions(storage.mcpSessions, { entriesMax: 50_000 }),
+    policies: createPolicyBook(storage.policies),
+  }
+  const events = createEventBus({ replayMax: 5000, queueMax: 1000, subscribersMax: 20_000 })
+  const metrics = createMetrics({ version: options.version })
+  const upstreams = createUpstreams({
+    allowLinkLocal: config.allowLinkLocal,
+    responseBytesMax: config.responseBytesMax,
+    connectTimeoutMs: 10_000,
+    idleSocketMs: 4000,
+    socketsPerOriginIdleMax: 256,
+    bodyStallMs: 60_000,
+    headBytesMax: 64 * 1024,
+    log,
+  })
+  const calls = createCallRegistry()
+  const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
+  const limiter = new SlidingWindow()
+  const failures = authFailures({ clock, organizations: stores.organizations, auditLog: storage.auditLog })
+  const controlPorts: ControlPorts = {
+    clock, ids, vault: vault.value, upstreams, events,
+    organizations: stores.organizations,
+    people: storage.people,
+    keys: stores.keys,
+    connections: stores.connections,
+    policies: storage.policies,
+    policyBook: stores.policies,
+    sessions: storage.sessions,
+    sessionRegistry: sessions,
+    auditLog: storage.auditLog,
+    callsInFlight: calls,
+    accessChanges: accessChanges(),
+    inTurn: turns(),
+    checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
+    mintKey: generateApiKey,
+    hashPassword: (plain) => Bun.password.hash(plain, { algorithm: 'argon2id' }),
+  }
+  const gateway: Gateway = {
+    clock, ids, log, events, calls, sessions, limiter, upstreams, metrics,
+    organizations: stores.organizations,
+    keys: stores.keys,
+    hashKey: hashApiKey,
+    connections: stores.connections,
+    policies: stores.policies,
+    mcpSessions: stores.mcpSessions,
+    vault: vault.value,
+    auditLog: storage.auditLog,
+    authFailures: failures,
+    anomalies: createAnomalyDetector(),
+    heartbeats: createHeartbeats(HEARTBEAT_MS),
+    limits: {
+      responseBytesMax: config.responseBytesMax,
+      argumentBytesMax: config.argumentBytesMax,
+      callsInFlightMax: config.callsInFlightMax,
+      callsPerConnectionMax: config.callsPerConnectionMax,
+    },
+    isStopping: false,
+  }
+  metrics.read({ callsInFlight: () => calls.count(), sessionsActive: () => sessions.activeCount(), liveSubscribers: () => events.subscriberCount() })
+  return ok({
+    config, folder, clock, ids, log, storage, vault: vault.value, masterKey: masterKey.value, controlPorts, gateway, limiter, metrics, events, failures,
+    control: makeControl(controlPorts),
+    rotateMasterKey: (newKey) => rotate({ folder, storage, connections: stores.connections, vault: vault.value, masterKey: masterKey.value, newKey }),
+    async close() {
+      events.close()
+      upstreams.close()
+      await storage.close()
+      lock.value.release()
+      log.flush()
+    },
+  })
+}
+
+async function rotate(facts: {
+  folder: string; storage: Storage; connections: Storage['connections']; vault: SwappableVault; masterKey: MasterKey; newKey: string | undefined
+}): Promise<Result<{ connections: number }>> {
+  const nextKey = facts.newKey === undefined ? undefined : parseMasterKey(facts.newKey)
+  if (nextKey === null) return refuse('invalid_request', 'The new master key: expected 32 bytes as 64 hexadecimal digits or as base64.')
+  const rotated = await rotateMasterKey({
+    folder: facts.folder, source: facts.masterKey.source, vault: facts.vault, settings: facts.storage.settings, connections: facts.connections, nextKey,
+  })
+  return rotated.ok ? ok({ connections: rotated.value.credentials }) : rotated
+}

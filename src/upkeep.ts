@@ -1,0 +1,47 @@
+import type { Installation } from './installation.ts'
+
+const SESSIONS_EVERY_MS = 30_000
+const PRUNE_EVERY_MS = 60 * 60_000
+/** MCP sessions unused for this long are forgotten; their clients initialize again. */
+const MCP_SESSION_KEPT_MS = 7 * 24 * 60 * 60_000
+/** How much of the rate limits' memory a crash may cost. */
+const LIMITS_EVERY_MS = 5000
+const LIMITS_SETTING = 'rateLimits'
+
+/** Puts counters back and starts the chores of a running server. Returns the way to end them. */
+export async function startUpkeep(inst: Installation): Promise<() => Promise<void>> {
+  const interrupted = await inst.storage.auditLog.recover()
+  if (interrupted > 0) inst.log.write('warn', 'calls were under way when the last run ended; they read as interrupted', { count: interrupted })
+  await restoreLimits(inst)
+  await inst.gateway.sessions.warm()
+  const report = (what: string) => (error: unknown) => inst.log.write('warn', `${what} failed`, { error: String(error) })
+  const timers = [
+    setInterval(() => inst.gateway.sessions.completeIdle(inst.clock.now()), SESSIONS_EVERY_MS),
+    setInterval(() => void inst.storage.mcpSessions.prune(inst.clock.now() - MCP_SESSION_KEPT_MS).catch(report('pruning MCP sessions')), PRUNE_EVERY_MS),
+    setInterval(() => void saveLimits(inst).catch(report('saving rate limits')), LIMITS_EVERY_MS),
+  ]
+  return async () => {
+    for (const timer of timers) clearInterval(timer)
+    await saveLimits(inst).catch(report('saving rate limits'))
+  }
+}
+
+async function saveLimits(inst: Installation): Promise<void> {
+  const text = JSON.stringify(inst.limiter.snapshot(inst.clock.now()))
+  await inst.storage.settings.set(LIMITS_SETTING, new TextEncoder().encode(text))
+}
+
+/** Counters that cannot be read start at nothing: said in the log, since a limit may then be passed once. */
+async function restoreLimits(inst: Installation): Promise<void> {
+  const stored = await inst.storage.settings.get(LIMITS_SETTING)
+  if (stored === null) return
+  if (!inst.limiter.restore(parse(stored), inst.clock.now())) inst.log.write('warn', 'stored rate limits are unreadable and start anew')
+}
+
+function parse(stored: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(stored))
+  } catch {
+    return null
+  }
+}
