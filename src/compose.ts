@@ -80,6 +80,9 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
     isMetricsElsewhere: config.metricsPort !== undefined,
   })
   const endUpkeep = await startUpkeep(inst)
+  // A bug in one call's background work must not end everybody else's calls.
+  const logUnhandled = (error: unknown) => log.write('error', 'unhandled rejection', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  process.on('unhandledRejection', logUnhandled)
   const tcp = listenTcp({ host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, handle: router })
   const metricsServer = listenMetrics(config, health)
   const socketPath = join(inst.folder, 'control.sock')
@@ -88,11 +91,11 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
   setup.listeningAt(url)
   log.write('info', 'listening', { url })
-  return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep })) }
+  return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep, logUnhandled })) }
 }
 
 /** Refuses new calls, lets those under way finish within the grace time, then cuts them; every record is completed. */
-async function stop(inst: Installation, running: { servers: Server<unknown>[]; socketPath: string; endUpkeep(): Promise<void> }): Promise<void> {
+async function stop(inst: Installation, running: { servers: Server<unknown>[]; socketPath: string; endUpkeep(): Promise<void>; logUnhandled(error: unknown): void }): Promise<void> {
   const { gateway, log, config } = inst
   gateway.isStopping = true
   if (!(await gateway.calls.idle(config.shutdownGraceMs))) {
@@ -106,6 +109,7 @@ async function stop(inst: Installation, running: { servers: Server<unknown>[]; s
   await Bun.sleep(20)
   for (const server of running.servers) await server.stop(true)
   rmSync(running.socketPath, { force: true })
+  process.off('unhandledRejection', running.logUnhandled)
   log.write('info', 'stopped')
 }
 

@@ -67,8 +67,8 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
   if (!mcpSession.ok) return refused(mcpSession)
   trail.mcpSession = mcpSession.value
-  const callsBefore = known?.toolCallsCount ?? 0
-  const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls: toolCallsIn(trail), now })
+  const toolCalls = toolCallsIn(trail)
+  const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls, now })
   trail.session = session
   underWay.sessionId = session.id
 
@@ -78,7 +78,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
     user: assertions.value.user,
     metadata: assertions.value.metadata,
     key: { id: caller.value.principal.id, label: caller.value.principal.label },
-    session: { id: session.id, calls: session.status === 'active' ? callsBefore : 0 },
+    session: { id: session.id, calls: session.toolCallsCount - toolCalls },
     now,
   }
   const decisions = trail.entries.map((entry) => (entry.decision = decideEntry(policies, entry, facts)))

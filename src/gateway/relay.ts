@@ -91,7 +91,7 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     }
     over()
     await conclude({ status, reason: refusal.message })
-    controller.close()
+    closeQuietly(controller)
   }
 
   /** A cut takes effect at once, also while the caller is not reading and nothing is being pulled. */
@@ -129,7 +129,7 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
         }
         over()
         await conclude(verdict)
-        controller.close()
+        closeQuietly(controller)
       } catch (error) {
         answer.body.cancel()
         if (isOver) return
@@ -144,6 +144,15 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
       await conclude(needsResponse ? { status: 'aborted', reason: 'The caller closed the connection before the answer.' } : verdict)
     },
   }, { highWaterMark: 1 })
+}
+
+/** The caller may have left while the ending was put on record; then the stream is closed already. */
+function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  try {
+    controller.close()
+  } catch {
+    // Closed or cancelled: nothing is lost, the ending is on record.
+  }
 }
 
 /** A byte order mark may only stand at the start of a stream, and ours starts with a comment. */

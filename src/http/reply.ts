@@ -49,7 +49,8 @@ function messageBody(message: RpcMessage, refusal: Refusal, shape: RefusalShape,
     ...(message.era === 'modern' ? { resultType: 'complete' } : {}),
     content: [{ type: 'text', text: refusal.message }],
     isError: true,
-    _meta: { 'io.igris/refusal': refusalFacts(refusal, requestId), ...refusalFacts(refusal, requestId) },
+    // `data` as in the error form; its fields once more on the level where clients look for them.
+    _meta: { ...refusalFacts(refusal, requestId), data: refusalFacts(refusal, requestId) },
   }
   return `{"jsonrpc":"2.0","id":${message.idText ?? 'null'},"result":${JSON.stringify(result)}}`
 }
