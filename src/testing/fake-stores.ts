@@ -1,0 +1,148 @@
+import type { AgentSession } from '../core/session.ts'
+import type { ApiKey } from '../core/key.ts'
+import type { Connection } from '../core/connection.ts'
+import type { Organization, Person } from '../core/organization.ts'
+import type { Policy } from '../core/policy/schema.ts'
+import { compilePolicies } from '../core/policy/compile.ts'
+import type {
+  ConnectionStore, KeyStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, SessionRegistry, SessionStore,
+} from '../core/ports.ts'
+import { ok, refuse } from '../core/result.ts'
+
+/* The embedded database's nouns in memory: rows are copied in and out, as a database would. */
+
+export function fakeOrganizations(): OrganizationStore {
+  const rows = new Map<string, Organization>()
+  return {
+    insert: async (organization) => void rows.set(organization.id, { ...organization }),
+    get: async (id) => copyOf(rows.get(id)),
+    list: async () => [...rows.values()].map((row) => ({ ...row })),
+    rename: async (id, name) => void patch(rows.get(id), { name }),
+    setSuspension: async (id, suspension) => void patch(rows.get(id), { suspension }),
+  }
+}
+
+export function fakePeople(): PersonStore {
+  const rows = new Map<string, Person>()
+  return {
+    insert: async (person) => void rows.set(person.id, { ...person }),
+    get: async (id) => copyOf(rows.get(id)),
+    findByEmail: async (email) => copyOf([...rows.values()].find((row) => row.email === email)),
+    list: async (organizationId) => [...rows.values()].filter((row) => row.organizationId === organizationId),
+  }
+}
+
+export function fakeKeys(): KeyStore {
+  const rows = new Map<string, ApiKey>()
+  const own = (organizationId: string, id: string) => {
+    const row = rows.get(id)
+    return row?.organizationId === organizationId ? row : undefined
+  }
+  return {
+    insert: async (key) => void rows.set(key.id, { ...key }),
+    findByHash: async (hash) => copyOf([...rows.values()].find((row) => row.hash === hash)),
+    get: async (organizationId, id) => copyOf(own(organizationId, id)),
+    list: async (organizationId) => [...rows.values()].filter((row) => row.organizationId === organizationId),
+    revoke: async (organizationId, id, at) => void patch(own(organizationId, id), { revokedAt: at }),
+    setSuspension: async (organizationId, id, suspension) => void patch(own(organizationId, id), { suspension }),
+    touch: (id, at) => void patch(rows.get(id), { lastUsedAt: at }),
+  }
+}
+
+export function fakeConnections(): ConnectionStore {
+  const rows = new Map<string, Connection>()
+  const own = (organizationId: string, slug: string) =>
+    [...rows.values()].find((row) => row.organizationId === organizationId && row.slug === slug)
+  return {
+    async insert(connection) {
+      if (own(connection.organizationId, connection.slug) !== undefined) return refuse('conflict')
+      rows.set(connection.id, { ...connection })
+      return ok(undefined)
+    },
+    findBySlug: async (organizationId, slug) => copyOf(own(organizationId, slug)),
+    list: async (organizationId) => [...rows.values()].filter((row) => row.organizationId === organizationId).map((row) => ({ ...row })),
+    listAll: async () => [...rows.values()],
+    async update(connection) {
+      rows.set(connection.id, { ...connection })
+      return ok(undefined)
+    },
+    delete: async (_organizationId, id) => void rows.delete(id),
+    setSuspension: async (_organizationId, id, suspension) => void patch(rows.get(id), { suspension }),
+    async replaceCredentials(sealed) {
+      for (const { id, sealedCredential } of sealed) patch(rows.get(id), { sealedCredential })
+    },
+  }
+}
+
+export function fakePolicies(): PolicyStore {
+  const rows = new Map<string, Policy>()
+  const rank = (policy: Policy) => (policy.connection === null ? 0 : 1)
+  const isTaken = (policy: Policy) =>
+    [...rows.values()].some((row) => row.organizationId === policy.organizationId && row.name === policy.name && row.id !== policy.id)
+  const put = async (policy: Policy) => {
+    if (isTaken(policy)) return refuse('conflict')
+    rows.set(policy.id, { ...policy })
+    return ok(undefined)
+  }
+  return {
+    list: async (organizationId) =>
+      [...rows.values()].filter((row) => row.organizationId === organizationId).sort((left, right) => rank(left) - rank(right) || left.position - right.position),
+    get: async (organizationId, id) => copyOf([...rows.values()].find((row) => row.id === id && row.organizationId === organizationId)),
+    insert: put,
+    update: put,
+    delete: async (_organizationId, id) => void rows.delete(id),
+  }
+}
+
+/** Remembers for which organizations it was told of a change. */
+export function fakePolicyBook(): PolicyBook & { told: string[] } {
+  const told: string[] = []
+  return { told, current: () => compilePolicies([]), changed: async (organizationId) => void told.push(organizationId) }
+}
+
+/** Registry and store in one: what is open is in memory, and the registry hands out its own objects, as the real one does. */
+export function fakeSessions(): { store: SessionStore; registry: SessionRegistry; add(session: AgentSession): void } {
+  const rows = new Map<string, AgentSession>()
+  const open = (id: string) => {
+    const row = rows.get(id)
+    return row === undefined || row.status === 'completed' ? null : row
+  }
+  return {
+    add: (session) => void rows.set(session.id, session),
+    store: {
+      listOpen: async () => [...rows.values()].filter((row) => row.status !== 'completed'),
+      get: async (organizationId, id) => copyOf([...rows.values()].find((row) => row.id === id && row.organizationId === organizationId)),
+      async list(organizationId, filter, page) {
+        const found = [...rows.values()].filter((row) =>
+          row.organizationId === organizationId
+          && (filter.status === undefined || row.status === filter.status)
+          && (filter.connection === undefined || row.connection === filter.connection)
+          && (filter.connections === undefined || filter.connections.includes(row.connection)))
+        return { items: found.slice(0, page.limit).map((row) => ({ ...row })) }
+      },
+      save: async (session) => void rows.set(session.id, { ...session }),
+      touch: () => {},
+    },
+    registry: {
+      get: open,
+      async suspend(id, suspension) {
+        const session = open(id)
+        patch(session ?? undefined, { status: 'suspended', suspendedAt: suspension.at, suspendedBy: suspension.by, suspendedReason: suspension.reason })
+        return session
+      },
+      async resume(id) {
+        const session = open(id)
+        patch(session ?? undefined, { status: 'active', suspendedAt: null, suspendedBy: null, suspendedReason: null })
+        return session
+      },
+    },
+  }
+}
+
+function copyOf<T extends object>(row: T | undefined): T | null {
+  return row === undefined ? null : { ...row }
+}
+
+function patch<T extends object>(row: T | undefined, change: Partial<T>): void {
+  if (row !== undefined) Object.assign(row, change)
+}
