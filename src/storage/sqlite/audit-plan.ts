@@ -69,6 +69,8 @@ function leadingIndex(filter: AuditFilter): string | null {
   if (filter.status !== undefined && filter.status !== 'ok') return 'audit_by_status'
   if (filter.action !== undefined && filter.action !== 'allow') return 'audit_by_action'
   if (filter.user !== undefined) return 'audit_by_user'
+  // Its entries go on with the tool's name.
+  if (filter.tool !== undefined && filter.connection !== undefined) return 'audit_by_connection'
   if (filter.tool !== undefined) return 'audit_by_tool'
   if (filter.type !== undefined && filter.type !== 'tool_call') return 'audit_by_type'
   if (filter.connection !== undefined || filter.connections !== undefined) return 'audit_by_connection'

@@ -13,8 +13,6 @@ const WAL_BYTES_KEPT = 16 * 1024 * 1024
 /** Pages in the log from which a commit empties it itself, when the checkpointer fell behind: 24 MiB. */
 const WAL_PAGES_MAX = 6_000
 const CACHE_KIB = 16 * 1024
-/** Reads map the file up to here; the pages are the system's, not ours. */
-const MMAP_BYTES = 256 * 1024 * 1024
 
 export interface OpenedDatabase {
   db: Database
@@ -54,7 +52,8 @@ function configure(db: Database): void {
   db.run('PRAGMA synchronous = NORMAL')
   db.run('PRAGMA foreign_keys = ON')
   db.run(`PRAGMA cache_size = -${CACHE_KIB}`)
-  db.run(`PRAGMA mmap_size = ${MMAP_BYTES}`)
+  // Mapped pages would count as our memory and grow with the record.
+  db.run('PRAGMA mmap_size = 0')
   db.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`)
   db.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`)
   db.run('PRAGMA temp_store = MEMORY')

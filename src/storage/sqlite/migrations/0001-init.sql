@@ -161,7 +161,7 @@ CREATE TABLE audit_events (
   bucket INTEGER NOT NULL GENERATED ALWAYS AS (id >> 13) VIRTUAL
 ) STRICT;
 CREATE INDEX audit_pending ON audit_events (id) WHERE status IS NULL;
-CREATE INDEX audit_by_connection ON audit_events (bucket, organization, connection);
+CREATE INDEX audit_by_connection ON audit_events (bucket, organization, connection, tool_name);
 CREATE INDEX audit_by_tool ON audit_events (bucket, tool_name) WHERE tool_name IS NOT NULL;
 -- The end of an id is its most telling part, and keeps the entry small.
 CREATE INDEX audit_by_session ON audit_events (bucket, substr(session_id, -8)) WHERE session_id IS NOT NULL;
