@@ -96,11 +96,24 @@ async function tryFolder(igris: string, folder: string): Promise<void> {
   check('the key is there after the restore', (await run([igris, 'key', 'list', '--json'], folder)).out.includes(id))
 }
 
+/** A server on an empty folder that nobody has set up: the command line gets along with it. */
+async function tryEmptyServer(igris: string, folder: string): Promise<void> {
+  const server = await start<{ setupUrl: string | null }>([igris, 'serve', '--json', '--port', '0', '--data', 'empty'], folder)
+  try {
+    check('the first start shows a set-up link', server.data.setupUrl?.startsWith('http://127.0.0.1:') === true, server.data)
+    const made = await run([igris, 'key', 'create', '--label', 'smoke', '--json', '--data', 'empty'], folder)
+    check('igris key create sets the server up on the way', made.exitCode === 0 && made.out.includes('"ig_'), made)
+  } finally {
+    check('SIGTERM ends it with 0', (await server.stop()) === 0)
+  }
+}
+
 const igris = await builtBinary()
 const folder = mkdtempSync(join(tmpdir(), 'igris-smoke-'))
 try {
   await tryDemo(igris, folder)
   await tryFolder(igris, folder)
+  await tryEmptyServer(igris, folder)
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
   process.exitCode = 1

@@ -27,7 +27,12 @@ export const doctorCommand: Command = {
     '': {
       summary: 'Check the data folder: rights, database, master key, disk, port and clock. With --url, ask a running gateway.',
       operands: [],
-      flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', says: 'Only ask the gateway at this address whether it is ready' } },
+      flags: {
+        ...FOLDER_FLAGS,
+        host: { kind: 'text', value: 'ADDRESS', says: 'Address that the server will listen on' },
+        port: { kind: 'text', value: 'N', says: 'Port that the server will listen on' },
+        url: { kind: 'text', value: 'URL', says: 'Only ask the gateway at this address whether it is ready' },
+      },
       run: async (invocation) => {
         const url = invocation.text('url')
         if (url !== undefined) return report(invocation, [await checkReady(url)])
