@@ -66,7 +66,8 @@ function main([task, ...words]) {
   if (task !== 'start') return become(bun, [tasks[task], ...words])
   const built = spawnSync(bun, ['scripts/build.ts', '--if-stale'], { cwd: root, stdio: ['ignore', 2, 2] })
   if (built.status !== 0) fail('the build failed')
-  become(join(root, 'dist', 'igris'), words.length === 0 ? ['demo'] : words)
+  // `npm start -- --port 4000` is about the demo; `npm start -- serve` is about another command.
+  become(join(root, 'dist', 'igris'), words[0] === undefined || words[0].startsWith('-') ? ['demo', ...words] : words)
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) main(process.argv.slice(2))
