@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { findBun, missingPackages } from './bootstrap.mjs'
 import { build, builtBinary, executableKind, ROOT } from './build.ts'
 import { COMMAND_NAMES } from '../src/cli/index.ts'
@@ -54,8 +54,17 @@ describe('bootstrap', () => {
   })
 
   test('finds a Bun even where no install script linked it', () => {
-    expect(findBun(ROOT)).toContain(join('node_modules', '@oven'))
-    expect(findBun(folder)).toBe(process.execPath)
+    expect(findBun(ROOT)).toContain('node_modules')
+    const place = join(folder, 'blocked')
+    const packaged = join(place, 'node_modules', '@oven', 'bun-linux-x64', 'bin', 'bun')
+    mkdirSync(dirname(packaged), { recursive: true })
+    symlinkSync(process.execPath, packaged)
+    // What npm leaves in place of Bun when it may not run install scripts.
+    mkdirSync(join(place, 'node_modules', '.bin'))
+    writeFileSync(join(place, 'node_modules', '.bin', 'bun'), 'Bun was not installed.', { mode: 0o755 })
+    expect(findBun(place)).toBe(packaged)
+    rmSync(packaged)
+    expect(findBun(place)).toBe(process.execPath)
   })
 })
 
