@@ -78,9 +78,13 @@ export function liveFeeds(deps: FeedDeps): LiveFeeds {
       const feed = openFeed(deps.connections, request, subscription, () => forget(feed, principalId))
       feeds.add(feed)
       perPrincipal.set(principalId, mine + 1)
-      timer ??= setInterval(() => {
-        for (const each of [...feeds]) each.beat()
-      }, limits.heartbeatMs)
+      if (timer === null) {
+        timer = setInterval(() => {
+          for (const each of [...feeds]) each.beat()
+        }, limits.heartbeatMs)
+        // It is the server that keeps the process alive, not its heartbeat.
+        timer.unref()
+      }
       return ok(feed.stream)
     },
   }
