@@ -33,9 +33,7 @@ export function createRouter(deps: RouterDeps): (request: Request, server: Serve
     const path = pathOf(request.url)
     try {
       if (path.startsWith(MCP_PREFIX)) return await deps.mcp.handle(request, path, server)
-      if (path === '/healthz') return deps.health.live()
-      if (path === '/readyz') return await deps.health.ready()
-      return await answerOther(deps, request, path, server)
+      return identified(await answerOther(deps, request, path, server), deps.ids)
     } catch (error) {
       deps.log.write('error', 'request failed', { path: path.slice(0, 100), error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
       return errorAnswer(deps, 500, 'internal', 'The gateway failed on this request.')
@@ -44,6 +42,8 @@ export function createRouter(deps: RouterDeps): (request: Request, server: Serve
 }
 
 async function answerOther(deps: RouterDeps, request: Request, path: string, server: Server<unknown>): Promise<Response> {
+  if (path === '/healthz') return deps.health.live()
+  if (path === '/readyz') return deps.health.ready()
   const foreign = deps.guard.check(request)
   if (!foreign.ok) return errorAnswer(deps, 403, 'forbidden', foreign.message)
   if (path === '/metrics' && !deps.isMetricsElsewhere) return deps.health.metrics(request)
@@ -68,6 +68,12 @@ function noOauth(): Response {
     { error: 'invalid_request', error_description: 'This gateway does not use OAuth. Send the Igris API key as the header "Authorization: Bearer ig_…".' },
     { status: 404, headers: { 'cache-control': 'no-store' } },
   )
+}
+
+/** Every answer can be named in a bug report, also one whose door knows no request ids. */
+function identified(response: Response, ids: Ids): Response {
+  if (!response.headers.has('x-igris-request-id')) response.headers.set('x-igris-request-id', ids.next('req'))
+  return response
 }
 
 function errorAnswer(deps: RouterDeps, status: number, code: string, message: string): Response {
