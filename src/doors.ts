@@ -1,9 +1,10 @@
-import { SYSTEM_OWNER } from './control/access.ts'
+import { localOperator } from './control/setup.ts'
 import type { Actor } from './core/caller.ts'
 import { actorAlways, actorFromRequest } from './http/admin-auth.ts'
 import { restApi } from './http/api/rest-api.ts'
 import type { RestApiDeps } from './http/api/rest-api.ts'
 import type { RequestHandler } from './http/router.ts'
+import { setupRoutes, setupToken } from './http/setup-page.tsx'
 import type { Installation } from './installation.ts'
 import type { SetupLink } from './setup-link.ts'
 
@@ -17,13 +18,13 @@ export function keyedApi(inst: Installation, version: string): RequestHandler {
 
 /** The REST API for whoever owns the data folder: acts as owner of the first organization. */
 export function localApi(inst: Installation, version: string): RequestHandler {
-  return restApi(apiDeps(inst, version), actorAlways(() => localOperator(inst))) as RequestHandler
+  return restApi(apiDeps(inst, version), actorAlways(() => operatorOf(inst))) as RequestHandler
 }
 
-async function localOperator(inst: Installation): Promise<Actor | null> {
+async function operatorOf(inst: Installation): Promise<Actor | null> {
   const [first] = await inst.controlPorts.organizations.list()
   if (first === undefined) return null
-  return { principal: { type: 'system', id: 'local', label: 'local operator' }, organizationId: first.id, role: 'owner', ownerId: SYSTEM_OWNER }
+  return localOperator(first.id)
 }
 
 function apiDeps(inst: Installation, version: string): RestApiDeps {
@@ -40,6 +41,9 @@ function apiDeps(inst: Installation, version: string): RestApiDeps {
 }
 
 /** The page behind the set-up link. */
-export function setupPage(_inst: Installation, _link: SetupLink): RequestHandler {
-  return { handle: async () => new Response('not found\n', { status: 404 }) }
+export function setupPage(inst: Installation, link: SetupLink): RequestHandler {
+  const { control, config, ids } = inst
+  return setupRoutes({
+    setup: control.setup, keys: control.keys, token: setupToken(link.secret), organization: config.organization, nextRequestId: () => ids.next('req'),
+  }) as RequestHandler
 }

@@ -153,13 +153,13 @@ export async function openInstallation(config: Config, options: { version: strin
     config, folder, clock, ids, log, storage, vault: vault.value, masterKey: masterKey.value, controlPorts, gateway, limiter, metrics, events, failures,
     control: makeControl(controlPorts),
     rotateMasterKey: (newKey) => rotate({ folder, storage, connections: stores.connections, vault: vault.value, masterKey: masterKey.value, newKey }),
-    async close() {
+    close: once(async () => {
       events.close()
       upstreams.close()
       await storage.close()
       lock.value.release()
       log.flush()
-    },
+    }),
   })
 }
 
@@ -172,4 +172,9 @@ async function rotate(facts: {
     folder: facts.folder, source: facts.masterKey.source, vault: facts.vault, settings: facts.storage.settings, connections: facts.connections, nextKey,
   })
   return rotated.ok ? ok({ connections: rotated.value.credentials }) : rotated
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null
+  return () => (running ??= work())
 }

@@ -115,9 +115,10 @@ export function createLiveSessions(deps: { store: SessionStore; ids: Ids; clock:
     async resume(id) {
       const session = byId.get(id)
       if (session === undefined) return null
-      Object.assign(session, { status: 'active', suspendedAt: null, suspendedBy: null, suspendedReason: null, lastCallAt: deps.clock.now() })
-      await deps.store.save(session)
-      return session
+      const facts = { status: 'active', suspendedAt: null, suspendedBy: null, suspendedReason: null, lastCallAt: deps.clock.now() } as const
+      // Saved first: a resumption that cannot be written must not take effect.
+      await deps.store.save({ ...session, ...facts })
+      return Object.assign(session, facts)
     },
   }
 }

@@ -13,6 +13,7 @@ export class WalSync {
   failure: Error | null = null
   private readonly fd: number
   private running = false
+  private isClosed = false
   private timer: ReturnType<typeof setTimeout> | null = null
   private waiting: ((failure: Error | null) => void)[] = []
   private idle: (() => void)[] = []
@@ -41,16 +42,22 @@ export class WalSync {
     })
   }
 
+  /** Brings what is committed to the disk once more, then ends. Harmless when called twice. */
   async close(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer)
-    if (!this.running) this.start()
+    if (this.isClosed) return
+    // A refusing disk is already known and said; nothing more can be done about it here.
+    await this.reached().catch(() => undefined)
+    this.isClosed = true
     while (this.running) await new Promise<void>((resolve) => this.idle.push(resolve))
     if (this.timer !== null) clearTimeout(this.timer)
     closeSync(this.fd)
   }
 
   private start(): void {
+    if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
+    // The descriptor is gone, or about to be: its number may soon be another file's.
+    if (this.isClosed) return
     if (this.running) {
       // The sync under way may have begun before the newest commit.
       this.timer = setTimeout(() => this.start(), WINDOW_MS)
@@ -64,7 +71,7 @@ export class WalSync {
       this.note(error)
       for (const acknowledge of served) acknowledge(error)
       if (this.waiting.length > 0) this.start()
-      else if (error !== null) this.timer ??= setTimeout(() => this.start(), WINDOW_MS)
+      else if (error !== null && !this.isClosed) this.timer ??= setTimeout(() => this.start(), WINDOW_MS)
       for (const wake of this.idle.splice(0)) wake()
     })
   }
