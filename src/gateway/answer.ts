@@ -76,7 +76,12 @@ function errorAnswer(answer: UpstreamAnswer, body: Uint8Array, call: IncomingCal
   const retryAfter = Number(answer.headers.find(([name]) => name === 'retry-after')?.[1])
   if (answer.status === 429 && Number.isInteger(retryAfter) && retryAfter >= 0) return refused({ ...refusal, retryAfterSeconds: Math.min(retryAfter, 86_400) })
   // 404 and 405 tell clients which transport a server speaks, so these statuses stay; the body is ours.
-  if (answer.status === 404 || answer.status === 405 || answer.status === 400) return refused({ ...refusal, httpStatus: answer.status })
+  if (answer.status === 404 || answer.status === 405 || answer.status === 400) {
+    // Every SDK client asks once for a stream that a stateless server need not offer: that is no fault of anybody's.
+    const isNoOffer = answer.status === 405 && call.httpMethod !== 'POST'
+    if (isNoOffer) return refused({ ...refuse('upstream_invalid', `${server} does not offer ${call.httpMethod}.`), httpStatus: 405 }, { status: 'ok' })
+    return refused({ ...refusal, httpStatus: answer.status })
+  }
   return refused(refusal)
 }
 
