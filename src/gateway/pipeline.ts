@@ -71,6 +71,9 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls, now })
   trail.session = session
   underWay.sessionId = session.id
+  // A switch thrown on the session while its MCP session was looked up found no call to cut here: only from now on it does.
+  const stillLive = checkKillSwitch({ organization, connection: connection.value, key: caller.value.key, session })
+  if (!stillLive.ok) return refused(stillLive)
 
   const policies = await gw.policies.current(caller.value.organizationId)                                         //  5
   const facts = {
