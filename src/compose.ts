@@ -94,15 +94,16 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep, logUnhandled })) }
 }
 
-/** Refuses new calls, lets those under way finish within the grace time, then cuts them; every record is completed. */
+/** Refuses new calls, lets those under way finish within the grace time, then cuts what is left; every record is completed. */
 async function stop(inst: Installation, running: { servers: Server<unknown>[]; socketPath: string; endUpkeep(): Promise<void>; logUnhandled(error: unknown): void }): Promise<void> {
   const { gateway, log, config } = inst
   gateway.isStopping = true
   if (!(await gateway.calls.idle(config.shutdownGraceMs))) {
     log.write('warn', 'cutting calls that did not finish in time', { count: gateway.calls.count() })
-    gateway.calls.cutAll('stopping')
-    await gateway.calls.idle(CUT_GRACE_MS)
   }
+  // Also the streams that only listen, which would never finish.
+  gateway.calls.cutAll('stopping')
+  await gateway.calls.empty(CUT_GRACE_MS)
   inst.events.close()
   await running.endUpkeep()
   // A last turn of the event loop, so that answers that are complete leave before their sockets close.

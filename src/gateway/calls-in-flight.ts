@@ -17,6 +17,8 @@ export interface CallUnderWay {
   readonly signal: AbortSignal
   /** Null while nobody cut it. */
   cutBy: CutReason | null
+  /** True for a stream that only waits for what the server may say. It has no end of its own, so a stop does not wait for it. */
+  isListening: boolean
 }
 
 interface Registered extends CallUnderWay {
@@ -29,17 +31,45 @@ export interface CallRegistry extends CallsInFlight {
   /** Counts the call on its connection. */
   enter(call: CallUnderWay, connectionId: ConnectionId): void
   release(call: CallUnderWay): void
+  /** Says that from here on the call is a stream that only listens. */
+  listen(call: CallUnderWay): void
   countOn(connectionId: ConnectionId): number
   cutAll(reason: CutReason): number
-  /** Resolves true when no call is under way, false after the given time. */
+  /** Resolves true when no call is under way but streams that only listen, false after the given time. */
   idle(withinMs: number): Promise<boolean>
+  /** The same for every call, whatever it is. */
+  empty(withinMs: number): Promise<boolean>
 }
 
 /** Keeps the calls under way so that a kill switch or a stop can cut them: everything happens before `cut` returns. */
 export function createCallRegistry(): CallRegistry {
   const calls = new Set<Registered>()
   const perConnection = new Map<ConnectionId, number>()
-  let waiting: (() => void)[] = []
+  let waiting: { isOver: () => boolean; wake: () => void }[] = []
+
+  const isEmpty = () => calls.size === 0
+  const isIdle = () => [...calls].every(({ isListening }) => isListening)
+
+  function waitFor(isOver: () => boolean, withinMs: number): Promise<boolean> {
+    if (isOver()) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(isOver()), withinMs)
+      waiting.push({
+        isOver,
+        wake() {
+          clearTimeout(timer)
+          resolve(true)
+        },
+      })
+    })
+  }
+
+  function wakeWaiting(): void {
+    if (waiting.length === 0) return
+    const over = waiting.filter(({ isOver }) => isOver())
+    waiting = waiting.filter((each) => !over.includes(each))
+    for (const { wake } of over) wake()
+  }
 
   function cutOne(call: Registered, reason: CutReason): void {
     call.cutBy ??= reason
@@ -49,7 +79,7 @@ export function createCallRegistry(): CallRegistry {
   return {
     begin(callerSignal) {
       const controller = new AbortController()
-      const call: Registered = { organizationId: null, principalId: null, connectionId: null, sessionId: null, controller, signal: controller.signal, cutBy: null }
+      const call: Registered = { organizationId: null, principalId: null, connectionId: null, sessionId: null, controller, signal: controller.signal, cutBy: null, isListening: false }
       if (callerSignal.aborted) controller.abort()
       else callerSignal.addEventListener('abort', () => controller.abort(), { once: true })
       calls.add(call)
@@ -66,9 +96,11 @@ export function createCallRegistry(): CallRegistry {
         if (left > 0) perConnection.set(call.connectionId, left)
         else perConnection.delete(call.connectionId)
       }
-      if (calls.size > 0) return
-      for (const wake of waiting) wake()
-      waiting = []
+      wakeWaiting()
+    },
+    listen(call) {
+      call.isListening = true
+      wakeWaiting()
     },
     cut(target) {
       let count = 0
@@ -86,16 +118,8 @@ export function createCallRegistry(): CallRegistry {
     },
     count: () => calls.size,
     countOn: (connectionId) => perConnection.get(connectionId) ?? 0,
-    idle(withinMs) {
-      if (calls.size === 0) return Promise.resolve(true)
-      return new Promise((resolve) => {
-        const timer = setTimeout(() => resolve(calls.size === 0), withinMs)
-        waiting.push(() => {
-          clearTimeout(timer)
-          resolve(true)
-        })
-      })
-    },
+    idle: (withinMs) => waitFor(isIdle, withinMs),
+    empty: (withinMs) => waitFor(isEmpty, withinMs),
   }
 }
 

@@ -116,6 +116,7 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     return outcome
   }
   trail.isStreaming = true
+  if (isListening(call)) gw.calls.listen(trail.underWay)
   const stream = relayEventStream({
     call,
     underWay: trail.underWay,
@@ -125,6 +126,11 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     release: () => gw.calls.release(trail.underWay),
   })
   return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...session.value], stream }
+}
+
+/** True for the stream on which a server says what nobody asked for: GET, and what replaces it in revision 2026-07-28. */
+function isListening(call: IncomingCall): boolean {
+  return call.httpMethod === 'GET' || (call.messages.length > 0 && call.messages.every(({ method }) => method === 'subscriptions/listen'))
 }
 
 const REASONS: Record<AuthenticationFailure['why'], string> = {

@@ -171,5 +171,7 @@ function parse(text: string): unknown {
 /** The word for the record when a call was ended from this side, or left by its caller. */
 export function statusOfCut(underWay: CallUnderWay): AuditStatus {
   if (underWay.cutBy === 'suspended') return 'suspended'
+  // Nothing was under way on it: its end is the normal one.
+  if (underWay.cutBy === 'stopping' && underWay.isListening) return 'ok'
   return underWay.cutBy === 'stopping' ? 'interrupted' : 'aborted'
 }

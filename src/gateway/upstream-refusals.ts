@@ -30,6 +30,7 @@ export function refusalOfFailure(failure: UpstreamFailure, connection: Pick<Conn
 /** The caller of a cut call learns that it was cut; one who left learns nothing, but the record says so. */
 export function refusalOfCut(underWay: CallUnderWay): Refusal {
   if (underWay.cutBy === 'suspended') return refuse('session_suspended', 'An operator of this gateway suspended the call while it was under way. Do not retry; ask them to resume.')
+  if (underWay.cutBy === 'stopping' && underWay.isListening) return refuse('shutting_down')
   if (underWay.cutBy === 'stopping') return refuse('shutting_down', 'The gateway stopped while the call was under way. It may have been carried out.')
   return refuse('upstream_unreachable', 'The caller closed the connection before the answer.')
 }
