@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Connection } from '../core/connection.ts'
 import type { ConnectionId, KeyId, McpSessionId, OrganizationId } from '../core/ids.ts'
 import type { ApiKey } from '../core/key.ts'
+import { decide } from '../core/policy/decide.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import type { ConnectionStore, KeyStore, McpSessionStore, PolicyStore } from '../core/ports.ts'
 import type { McpSession } from '../core/session.ts'
@@ -161,12 +162,14 @@ describe('the policy book', () => {
     expect(await names(book)).toEqual(['three'])
   })
 
-  test('when the policies cannot be read, calls fail rather than go by the old ones', async () => {
+  test('when the policies cannot be read, calls are denied rather than go by the old ones, until they can be read again', async () => {
     const { state, book } = fakePolicies()
     await book.current(ORG)
     state.fails = true
     await expect(book.changed(ORG)).rejects.toThrow()
-    await expect(Promise.resolve(book.current(ORG))).rejects.toThrow()
+    const facts = { connection: 'abc', target: { kind: 'tool', name: 'x' }, user: null, metadata: {}, args: undefined, key: { id: 'k', label: 'k' }, session: { id: 's', calls: 0 }, now: 0 } as const
+    expect(decide(await book.current(ORG), facts)).toMatchObject({ action: 'deny', policy: null, error: expect.stringContaining('cannot be read') })
+    for (const kind of ['resource', 'prompt'] as const) expect(decide(await book.current(ORG), { ...facts, target: { kind, name: 'x' } }).action).toBe('deny')
     state.fails = false
     expect(await names(book)).toEqual(['one'])
   })

@@ -1,16 +1,22 @@
 import type { OrganizationId } from '../core/ids.ts'
-import { compilePolicies, type CompiledPolicies } from '../core/policy/compile.ts'
+import { brokenPolicies, compilePolicies, type CompiledPolicies } from '../core/policy/compile.ts'
 import type { PolicyBook, PolicyStore } from '../core/ports.ts'
 
 interface Entry {
-  /** Null until the first load succeeded, and after one failed: then a call waits for a fresh load, or fails with it. */
+  /** Null until the first load succeeded, and after one failed: then a call waits for a fresh load, or is denied when that fails too. */
   compiled: CompiledPolicies | null
   loading: Promise<CompiledPolicies> | null
   /** Counts loads, so that only the one that began last may install what it read. */
   newest: number
 }
 
-/** Compiles each organization's policies once, and again on every change. */
+/** What a caller may know: the store's own words may hold paths. */
+const UNREADABLE = 'the database does not give it out'
+
+/**
+ * Compiles each organization's policies once, and again on every change. Where they cannot be read, every call is denied, and the next
+ * one tries to read them again; whoever changed something is told by `changed` that it failed.
+ */
 export function createPolicyBook(policies: PolicyStore): PolicyBook {
   const entries = new Map<OrganizationId, Entry>()
 
@@ -48,7 +54,7 @@ export function createPolicyBook(policies: PolicyStore): PolicyBook {
   return {
     current(organizationId) {
       const entry = entryOf(organizationId)
-      return entry.compiled ?? entry.loading ?? load(organizationId, entry)
+      return entry.compiled ?? (entry.loading ?? load(organizationId, entry)).catch(() => brokenPolicies(UNREADABLE))
     },
     async changed(organizationId) {
       const entry = entryOf(organizationId)
