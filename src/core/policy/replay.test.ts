@@ -26,7 +26,7 @@ describe('a replay', () => {
     const report = replay([{ tool: 'delete_*', action: 'deny', conditions: { 'args.force': true } }, { tool: '*', action: 'allow' }], [
       ...Array.from({ length: 5 }, (_, at) => event({ id: `evt_d${at}` as never, toolName: 'delete_repo', arguments: { force: true } })),
       event({ toolName: 'delete_repo', arguments: { force: false } }),
-      event({ toolName: 'merge', action: 'deny', principal: { type: 'api_key', id: 'key_2', label: 'laptop' } }),
+      event({ toolName: 'merge', action: 'deny', status: 'denied', principal: { type: 'api_key', id: 'key_2', label: 'laptop' } }),
       event({}),
     ])
     expect(report).toEqual({
@@ -45,6 +45,11 @@ describe('a replay', () => {
       event({ method: 'tools/list', toolName: null }), event({ toolName: null, details: { targets: 'odd' } }), event({ method: 'policy.update', action: null, connection: null, toolName: null }),
     ]
     expect(replay(rules, events)).toMatchObject({ calls: 2, changed: 2 })
+  })
+
+  test.each(['rate_limited', 'suspended', 'overloaded', 'failed'] as const)('passes over a call that was %s: no rule refused it', (status) => {
+    expect(replay([{ tool: '*', action: 'allow' }], [event({ action: 'deny', status })])).toMatchObject({ calls: 0, changed: 0 })
+    expect(replay([{ tool: '*', action: 'allow' }], [event({ action: 'deny', status: 'denied' }), event({ action: 'allow', status })])).toMatchObject({ calls: 2, changed: 1 })
   })
 
   test('judges by the time of the call, not by now', () => {

@@ -95,12 +95,14 @@ export class Replay {
 const KINDS = new Set<unknown>(['tool', 'resource', 'prompt'])
 
 /**
- * The facts of a recorded call; null for an event that no policy judged, and for one that named several targets. Masked and cut values
- * stand as they are on record. `sessionCalls` is not, and comes from the caller.
+ * The facts of a recorded call; null for an event that no policy judged, for one that named several targets, and for a call that
+ * something else refused (a rate limit, a kill switch, a bound): its row says `deny`, which no rule meant. Masked and cut values stand
+ * as they are on record. `sessionCalls` is not, and comes from the caller.
  */
 export function recordedCall(event: AuditEvent, sessionCalls = 0): RecordedCall | null {
   const target = recordedTarget(event)
   if (target === null || event.connection === null || event.action === null) return null
+  if (event.action === 'deny' && event.status !== 'denied') return null
   const { arguments: args } = event
   const isObject = typeof args === 'object' && args !== null && !Array.isArray(args)
   return {

@@ -27,7 +27,17 @@ export type RateLimit = z.infer<typeof RateLimit>
  */
 const Conditions = z.unknown().superRefine((raw, context) => {
   compileConditions(raw, (path, message) => context.addIssue({ code: 'custom', path, message }), true)
-}).meta({ type: 'object' }) as unknown as z.ZodType<Record<string, unknown>, Record<string, unknown>>
+}).meta({ type: 'object', additionalProperties: conditionSchema(), propertyNames: { pattern: '^(user|key\\.label|session\\.calls|time\\.hour|time\\.weekday|(metadata|args)\\..+)$' } }) as unknown as z.ZodType<Record<string, unknown>, Record<string, unknown>>
+
+/** What a condition may be, for editors and the API's description; `compileConditions` is what decides. */
+function conditionSchema(): Record<string, unknown> {
+  const scalar = { type: ['string', 'number', 'boolean', 'null'] }
+  const list = { type: 'array', items: scalar, minItems: 1, maxItems: 1000 }
+  const number = { type: 'number' }
+  const text = { type: 'string', minLength: 1 }
+  const operators = { $eq: scalar, $ne: scalar, $in: list, $nin: list, $gt: number, $gte: number, $lt: number, $lte: number, $exists: { type: 'boolean' }, $glob: text, $regex: text }
+  return { anyOf: [scalar, list, { type: 'object', properties: operators, additionalProperties: false, minProperties: 1 }] }
+}
 
 const When = z.string().min(1).max(WHEN_CHARS_MAX).superRefine((source, context) => {
   if (source === '' || source.length > WHEN_CHARS_MAX) return
