@@ -53,12 +53,12 @@ export function auditControl(ports: AuditPorts): AuditControl {
 }
 
 /** Slugs of the actor's own connections, and since when each is theirs: rows from before belong to an earlier connection of that slug. */
-async function ownSince(ports: AuditPorts, actor: Actor): Promise<Map<string, number>> {
+export async function ownSince(ports: Pick<AuditPorts, 'connections'>, actor: Actor): Promise<Map<string, number>> {
   const own = await reachableConnections(ports.connections, actor, 'own')
   return new Map(own.map((connection) => [connection.slug, connection.createdAt]))
 }
 
-function isOwn(own: Map<string, number>, event: AuditEvent): boolean {
+export function isOwn(own: Map<string, number>, event: AuditEvent): boolean {
   const since = event.connection === null ? undefined : own.get(event.connection)
   return since !== undefined && event.timestamp >= since
 }

@@ -27,10 +27,15 @@ interface RecordPorts {
  * record is refused with `audit_unavailable` and not begun; one that the process dies in the middle of reads `interrupted`.
  */
 export async function recordChange<T>(ports: RecordPorts, actor: Actor, change: Change, carryOut: () => Promise<Result<T>>): Promise<Result<T>> {
+  return recordChanges(ports, actor, [change], carryOut)
+}
+
+/** Several changes that happen as one: a row for each, and all of them end alike. */
+export async function recordChanges<T>(ports: RecordPorts, actor: Actor, changes: Change[], carryOut: () => Promise<Result<T>>): Promise<Result<T>> {
   const startedAt = ports.clock.elapsed()
   let tickets: AuditTicket[]
   try {
-    tickets = await ports.auditLog.reserve([draftOf(ports.clock, actor, change)])
+    tickets = await ports.auditLog.reserve(changes.map((change) => draftOf(ports.clock, actor, change)))
   } catch (error) {
     return unavailable(error, 'The change cannot be put on record, so it was not made.')
   }

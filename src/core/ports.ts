@@ -1,4 +1,5 @@
 import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from './audit.ts'
+import type { CancelSignal } from './cancel-signal.ts'
 import type { ApiKey } from './key.ts'
 import type { Connection } from './connection.ts'
 import type { AuditEventId, ConnectionId, KeyId, McpSessionId, OrganizationId, PersonId, PolicyId, SessionId } from './ids.ts'
@@ -79,6 +80,8 @@ export interface PolicyStore {
   insert(policy: Policy): Promise<Result<void>>
   update(policy: Policy): Promise<Result<void>>
   delete(organizationId: OrganizationId, id: PolicyId): Promise<void>
+  /** One transaction: all of it, or nothing. Names may pass from one policy to another. Refuses with `conflict` when one is then taken twice. */
+  changeMany(organizationId: OrganizationId, change: { inserted: Policy[]; updated: Policy[]; deleted: PolicyId[] }): Promise<Result<void>>
 }
 
 /** Compiled policies per organization, never stale: a change is seen by every call that starts after `changed` resolved. */
@@ -167,7 +170,7 @@ export interface UpstreamRequest {
   /** To the first byte of the answer's head. */
   timeoutMs: number
   caPem: string | null
-  signal: AbortSignal
+  signal: CancelSignal
 }
 
 export interface UpstreamAnswer {

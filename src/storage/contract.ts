@@ -158,6 +158,21 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.policies.list(OTHER)).toEqual([])
       })
 
+      test('many policies change in one step: names may swap, and a conflict changes nothing', async () => {
+        const [a, b, c] = ['a', 'b', 'c'].map((name, position) => policy({ id: `pol_${name}` as PolicyId, name, position })) as [Policy, Policy, Policy]
+        for (const one of [a, b, c]) await storage.policies.insert(one)
+        const fresh = policy({ id: 'pol_d' as PolicyId, name: 'c', position: 2 })
+        const change = { inserted: [fresh], updated: [{ ...a, name: 'b', position: 1 }, { ...b, name: 'a', position: 0 }], deleted: [c.id] }
+        expect((await storage.policies.changeMany(ACME, change)).ok).toBe(true)
+        const names = async () => (await storage.policies.list(ACME)).map(({ id, name }) => `${id} ${name}`)
+        expect(await names()).toEqual(['pol_b a', 'pol_a b', 'pol_d c'])
+        const twice = { inserted: [policy({ id: 'pol_e' as PolicyId, name: 'a' })], updated: [{ ...a, name: 'z' }], deleted: [fresh.id] }
+        expect(await storage.policies.changeMany(ACME, twice)).toMatchObject({ ok: false, code: 'conflict' })
+        expect(await names()).toEqual(['pol_b a', 'pol_a b', 'pol_d c'])
+        await storage.policies.changeMany(OTHER, { inserted: [], updated: [], deleted: [a.id] })
+        expect(await names()).toHaveLength(3)
+      })
+
       test('a policy is what was saved, its name unique in the organization', async () => {
         const first = policy({ rules: [{ tool: 'delete_*', action: 'deny', conditions: { 'args.a': { $in: [1, 'x'] } }, reason: 'no' }], description: 'text', mode: 'shadow' })
         expect((await storage.policies.insert(first)).ok).toBe(true)

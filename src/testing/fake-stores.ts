@@ -91,6 +91,11 @@ export function fakePolicies(): PolicyStore {
     insert: put,
     update: put,
     delete: async (_organizationId, id) => void rows.delete(id),
+    async changeMany(_organizationId, { inserted, updated, deleted }) {
+      for (const id of deleted) rows.delete(id)
+      for (const policy of [...updated, ...inserted]) rows.set(policy.id, { ...policy })
+      return ok(undefined)
+    },
   }
 }
 

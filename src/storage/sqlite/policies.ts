@@ -21,6 +21,8 @@ export function policyStore(db: Database, durably: Durably): PolicyStore {
   const get = db.prepare('SELECT * FROM policies WHERE organization_id = ? AND id = ?')
   const list = db.prepare('SELECT * FROM policies WHERE organization_id = ? ORDER BY connection IS NOT NULL, connection, position, number')
   const remove = db.prepare('DELETE FROM policies WHERE organization_id = ? AND id = ?')
+  // No name that can be typed: names are one line without control characters.
+  const park = db.prepare("UPDATE policies SET name = char(10) || ? WHERE organization_id = ? AND id = ?")
   return {
     async list(organizationId) {
       return list.all(organizationId).map(read)
@@ -38,6 +40,24 @@ export function policyStore(db: Database, durably: Durably): PolicyStore {
     async delete(organizationId, id) {
       await durably(() => remove.run(organizationId, id))
     },
+    async changeMany(organizationId, { inserted, updated, deleted }) {
+      const changeAll = db.transaction(() => {
+        for (const id of deleted) remove.run(organizationId, id)
+        // Two steps, so that policies can swap their names: a name is unique at every moment.
+        for (const policy of updated) park.run(policy.id, organizationId, policy.id)
+        for (const policy of updated) naming(policy, () => update.run(...values(policy), policy.id))
+        for (const policy of inserted) naming(policy, () => insert.run(...values(policy), policy.id))
+      })
+      return durably(() => {
+        try {
+          changeAll.immediate()
+          return ok(undefined)
+        } catch (error) {
+          if (error instanceof NameTaken) return nameTaken(error.policy)
+          throw error
+        }
+      })
+    },
   }
 }
 
@@ -47,7 +67,28 @@ function orConflict(policy: Policy, write: () => void): Result<void> {
     return ok(undefined)
   } catch (error) {
     if (sqliteCode(error) !== 'SQLITE_CONSTRAINT_UNIQUE') throw error
-    return refuse('conflict', `There is already a policy with the name "${policy.name}".`, { issues: [{ path: 'name', message: 'is taken' }] })
+    return nameTaken(policy)
+  }
+}
+
+function nameTaken(policy: Policy): Result<void> {
+  return refuse('conflict', `There is already a policy with the name "${policy.name}".`, { issues: [{ path: 'name', message: 'is taken' }] })
+}
+
+/** Thrown within a transaction, so that it is rolled back. */
+class NameTaken extends Error {
+  override name = 'NameTaken'
+  constructor(readonly policy: Policy) {
+    super('name taken')
+  }
+}
+
+function naming(policy: Policy, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if (sqliteCode(error) === 'SQLITE_CONSTRAINT_UNIQUE') throw new NameTaken(policy)
+    throw error
   }
 }
 
