@@ -138,6 +138,17 @@ describe.each(CLIENT_KINDS.filter(({ needs }) => needs === null || !isWithout(ne
     expect((await stage.igris.rows({ type: 'session_update', sessionId: session.id })).map(({ method }) => method)).toEqual(['session.suspend', 'session.resume'])
   }, 60_000)
 
+  test('is told when a call under way is cut', async () => {
+    const begun = Promise.withResolvers<void>()
+    const cut = failure(client.callTool('trigger-long-running-operation', { duration: 120, steps: 600 }, () => begun.resolve()))
+    await begun.promise
+    await stage.igris.cli(['key', 'suspend', key.id, '--reason', 'stop it now'])
+    expect(await cut).toContain('session_suspended')
+    expect(await lastRow('main', { tool: 'trigger-long-running-operation' })).toMatchObject({ ...allowed('main'), status: 'suspended' })
+    await stage.igris.cli(['key', 'resume', key.id])
+    expect((await client.callTool('echo', { message: 'after the cut' })).isError).toBe(false)
+  }, 60_000)
+
   test('finds no connection behind an unknown slug', async () => {
     await failure(connect({ slug: 'nowhere', trace: 'nowhere' }))
     const found = await rows('nowhere')
