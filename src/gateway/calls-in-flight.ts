@@ -1,8 +1,7 @@
+import { CancelSwitch } from '../core/cancel-signal.ts'
+import type { CancelSignal } from '../core/cancel-signal.ts'
 import type { ConnectionId, OrganizationId, SessionId } from '../core/ids.ts'
-import type { CallsInFlight, SuspensionTarget } from '../core/ports.ts'
-
-/** Why a call was ended from this side. */
-export type CutReason = 'suspended' | 'stopping'
+import type { CallsInFlight, CutReason, SuspensionTarget } from '../core/ports.ts'
 
 /**
  * A call from its first byte to the end of its answer. What it belongs to is filled in as it is learned: a switch thrown before that
@@ -14,7 +13,7 @@ export interface CallUnderWay {
   connectionId: ConnectionId | null
   sessionId: SessionId | null
   /** Aborts when the caller leaves or the call is cut; the upstream request hangs on it. */
-  readonly signal: AbortSignal
+  readonly signal: CancelSignal
   /** Null while nobody cut it. */
   cutBy: CutReason | null
   /** True for a stream that only waits for what the server may say. It has no end of its own, so a stop does not wait for it. */
@@ -22,7 +21,7 @@ export interface CallUnderWay {
 }
 
 interface Registered extends CallUnderWay {
-  readonly controller: AbortController
+  readonly signal: CancelSwitch
 }
 
 export interface CallRegistry extends CallsInFlight {
@@ -73,15 +72,15 @@ export function createCallRegistry(): CallRegistry {
 
   function cutOne(call: Registered, reason: CutReason): void {
     call.cutBy ??= reason
-    call.controller.abort()
+    call.signal.abort()
   }
 
-  return {
+  const registry: CallRegistry = {
     begin(callerSignal) {
-      const controller = new AbortController()
-      const call: Registered = { organizationId: null, principalId: null, connectionId: null, sessionId: null, controller, signal: controller.signal, cutBy: null, isListening: false }
-      if (callerSignal.aborted) controller.abort()
-      else callerSignal.addEventListener('abort', () => controller.abort(), { once: true })
+      const signal = new CancelSwitch()
+      const call: Registered = { organizationId: null, principalId: null, connectionId: null, sessionId: null, signal, cutBy: null, isListening: false }
+      if (callerSignal.aborted) signal.abort()
+      else callerSignal.addEventListener('abort', signal, { once: true })
       calls.add(call)
       return call
     },
@@ -102,14 +101,21 @@ export function createCallRegistry(): CallRegistry {
       call.isListening = true
       wakeWaiting()
     },
-    cut(target) {
+    cut(target, why = 'suspended') {
       let count = 0
       for (const call of calls) {
         if (!isCovered(call, target)) continue
-        cutOne(call, 'suspended')
+        cutOne(call, why)
         count += 1
       }
       return count
+    },
+    track({ organizationId, connectionId, principalId }) {
+      const signal = new CancelSwitch()
+      const work: Registered = { organizationId, principalId, connectionId: null, sessionId: null, signal, cutBy: null, isListening: false }
+      calls.add(work)
+      registry.enter(work, connectionId)
+      return { signal, release: () => registry.release(work) }
     },
     cutAll(reason) {
       const count = calls.size
@@ -121,6 +127,7 @@ export function createCallRegistry(): CallRegistry {
     idle: (withinMs) => waitFor(isIdle, withinMs),
     empty: (withinMs) => waitFor(isEmpty, withinMs),
   }
+  return registry
 }
 
 function isCovered(call: CallUnderWay, target: SuspensionTarget): boolean {

@@ -104,7 +104,7 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     start(controller) {
       controller.enqueue(OPENING)
       if (underWay.signal.aborted) return cut(controller)
-      underWay.signal.addEventListener('abort', () => cut(controller), { once: true })
+      underWay.signal.addEventListener('abort', () => cut(controller))
       leaveHeartbeats = facts.heartbeats.join(() => {
         if (!isOver && scanner.isAtLineStart && (controller.desiredSize ?? 0) > 0) controller.enqueue(HEARTBEAT)
       })
