@@ -26,11 +26,22 @@ export function createHostGuard(options: HostGuardOptions): HostGuard {
     return hosts.has(name) || name.endsWith('.localhost') || isIP(name.startsWith('[') ? name.slice(1, -1) : name) !== 0
   }
 
+  /** Callers keep to one Host: the last one that was found good need not be taken apart again. */
+  let lastGoodHost: string | null = null
+
+  function isGoodHost(host: string | null): boolean {
+    if (host === null) return false
+    if (host === lastGoodHost) return true
+    const name = hostName(host)
+    if (name === null || !isKnownHost(name)) return false
+    lastGoodHost = host
+    return true
+  }
+
   return {
     check(request) {
       const host = request.headers.get('host')
-      const name = host === null ? null : hostName(host)
-      if (name === null || !isKnownHost(name)) {
+      if (!isGoodHost(host)) {
         return refuse('forbidden', 'This Host name is not served here. Set IGRIS_PUBLIC_URL or IGRIS_ALLOWED_HOSTS if it should be.')
       }
       const origin = request.headers.get('origin')

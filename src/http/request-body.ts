@@ -30,6 +30,7 @@ export function checkContentType(headers: Headers): Result<void> {
   if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') return refuse('unsupported_media_type', 'Compressed requests are not accepted; send the JSON as it is.')
   const value = headers.get('content-type')
   if (value === null) return refuse('unsupported_media_type', 'The Content-Type must be application/json.')
+  if (value === 'application/json') return ok(undefined)
   const [type, ...parameters] = value.split(';')
   if (type?.trim().toLowerCase() !== 'application/json') return refuse('unsupported_media_type', 'The Content-Type must be application/json.')
   for (const parameter of parameters) {
@@ -40,8 +41,12 @@ export function checkContentType(headers: Headers): Result<void> {
   return ok(undefined)
 }
 
+/** As the protocol asks clients to send it; read once, not for every call. */
+const USUAL_ACCEPT = 'application/json, text/event-stream'
+
 /** True when the Accept header lets the given type through; a missing header lets everything through. */
 export function isAccepted(accept: string | null, type: string): boolean {
+  if (accept === USUAL_ACCEPT && (type === 'application/json' || type === 'text/event-stream')) return true
   if (accept === null || accept.trim() === '') return true
   const [main] = type.split('/')
   return accept.split(',').some((range) => {
