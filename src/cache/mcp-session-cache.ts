@@ -31,6 +31,18 @@ export function cachedMcpSessions(store: McpSessionStore, options: { entriesMax:
         byId.delete(id)
       }
     },
+    async deleteByConnection(connectionId) {
+      const clear = () => {
+        generations.advance()
+        byId.clear()
+      }
+      clear()
+      try {
+        await store.deleteByConnection(connectionId)
+      } finally {
+        clear()
+      }
+    },
     touch(id, at) {
       const kept = byId.get(id)
       if (kept !== undefined && kept.lastUsedAt < at) byId.set(id, { ...kept, lastUsedAt: at })

@@ -19,6 +19,7 @@ export function mcpSessionStore(db: Database, commit: GroupCommit, touches: Touc
     'INSERT INTO mcp_sessions (id, organization_id, connection_id, principal_id, upstream_id, protocol_version, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
   const find = db.prepare('SELECT * FROM mcp_sessions WHERE id = ?')
   const remove = db.prepare('DELETE FROM mcp_sessions WHERE id = ?')
+  const removeOfConnection = db.prepare('DELETE FROM mcp_sessions WHERE connection_id = ?')
   const prune = db.prepare('DELETE FROM mcp_sessions WHERE last_used_at < ?')
   return {
     async insert(session) {
@@ -34,6 +35,9 @@ export function mcpSessionStore(db: Database, commit: GroupCommit, touches: Touc
     async delete(id) {
       touches.forget(id)
       await commit.submit(() => { remove.run(id) })
+    },
+    async deleteByConnection(connectionId) {
+      await commit.submit(() => { removeOfConnection.run(connectionId) })
     },
     touch(id, at) {
       touches.put(id, at)
