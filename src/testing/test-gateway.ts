@@ -44,6 +44,8 @@ export interface TestGateway {
   raw(bytes: string | Uint8Array): Promise<string>
   /** Rows of the record, newest first. */
   rows(query?: string): Promise<AuditRow[]>
+  /** The whole record. */
+  exportRows(query?: string): Promise<AuditRow[]>
   /** The rows of one request, once none of them is in flight. */
   rowsOf(answer: McpAnswer | Response | string): Promise<AuditRow[]>
   /** Stops and starts on the same folder. The address may change. */
@@ -93,6 +95,10 @@ export async function testGateway(settings: Partial<Record<keyof Config, unknown
     },
     raw: (bytes) => rawExchange(Number(new URL(running.url).port), bytes),
     rows: (query = '') => gateway.api('GET', `/audit-events?limit=500${query}`) as Promise<AuditRow[]>,
+    async exportRows(query = '') {
+      const response = await running.igris.api(new Request(`http://localhost/api/v1/audit-events/export?format=jsonl${query}`))
+      return (await response.text()).split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as AuditRow)
+    },
     async rowsOf(answer) {
       const requestId = typeof answer === 'string' ? answer : answer.headers.get('x-igris-request-id')
       return eventually(async () => {
