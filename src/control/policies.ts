@@ -1,18 +1,21 @@
-import type { MetadataValue } from '../core/caller.ts'
-import type { Actor } from '../core/caller.ts'
+import type { Actor, MetadataValue } from '../core/caller.ts'
 import type { PolicyId } from '../core/ids.ts'
 import { compilePolicies } from '../core/policy/compile.ts'
 import { decide } from '../core/policy/decide.ts'
-import type { Decision, PolicyTarget } from '../core/policy/decision.ts'
+import type { CallFacts, Decision, PolicyTarget } from '../core/policy/decision.ts'
+import { explain, type Explanation } from '../core/policy/explain.ts'
 import type { NewPolicy, Policy } from '../core/policy/schema.ts'
+import { POLICY_TEMPLATES, type PolicyTemplate } from '../core/policy/templates.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
 import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import { applyPolicies, type AppliedPolicies, type PolicyApplication } from './policy-apply.ts'
+import { policyRehearsals, type Rehearsals } from './policy-rehearsal.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentPolicy, type PolicyView } from './present.ts'
 import { recordChange } from './record-change.ts'
 
-export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyBook' | 'auditLog'>
+export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyBook' | 'auditLog' | 'inTurn'>
 
 /** A call that is only imagined. */
 export interface Simulation {
@@ -28,15 +31,21 @@ export interface Simulation {
   at?: EpochMs
   /** Judged by these instead of the stored ones, in evaluation order. */
   policies?: NewPolicy[]
+  /** Also what each rule said that was asked. */
+  explain?: boolean
 }
 
 export interface SimulationReport {
   decision: Omit<Decision, 'policy' | 'rateLimit'> & { policy: string | null; policyId: string | null; rateLimit: { max: number; windowSeconds: number } | null }
   /** Which policies were asked. */
   against: 'stored' | 'draft'
+  /** Rules in the order in which they were asked, each with the first thing that failed. Only where asked for. */
+  rules?: Explanation['rules']
+  /** Further rules that were asked, left out to keep the answer short. */
+  omitted?: number
 }
 
-export interface PolicyControl {
+export interface PolicyControl extends Rehearsals {
   create(actor: Actor, input: NewPolicy): Promise<Result<PolicyView>>
   get(actor: Actor, id: string): Promise<Result<PolicyView>>
   /** All within the actor's reach, in evaluation order. */
@@ -46,10 +55,28 @@ export interface PolicyControl {
   delete(actor: Actor, id: string): Promise<Result<PolicyView>>
   /** What would be decided. Changes nothing, sends nothing, uses up no rate limit. */
   simulate(actor: Actor, simulation: Simulation): Promise<Result<SimulationReport>>
+  /** Makes a list of policies the state of things in one step: no call is judged by a mixture of old and new. */
+  apply(actor: Actor, application: PolicyApplication): Promise<Result<AppliedPolicies>>
+  /** Policies to start from. */
+  templates(actor: Actor): Promise<Result<readonly PolicyTemplate[]>>
 }
 
 /** A change is in effect for every call that starts after its answer: the book is told before the answer is given. */
 export function policyControl(ports: PolicyPorts): PolicyControl {
+  const writes = policyWrites(ports)
+  // What is read for a change must still hold when it is made, so changes of one organization go one after the other.
+  const inTurn = <T>(actor: Actor, work: () => Promise<T>) => ports.inTurn(`policies ${actor.organizationId}`, work)
+  return {
+    ...policyReads(ports),
+    ...policyRehearsals(ports),
+    create: (actor, input) => inTurn(actor, () => writes.create(actor, input)),
+    replace: (actor, id, input) => inTurn(actor, () => writes.replace(actor, id, input)),
+    delete: (actor, id) => inTurn(actor, () => writes.delete(actor, id)),
+    apply: (actor, application) => inTurn(actor, () => applyPolicies(ports, actor, application)),
+  }
+}
+
+function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'replace' | 'delete'> {
   return {
     async create(actor, input) {
       const allowed = await requireGoverned(ports, actor, input.connection)
@@ -72,20 +99,6 @@ export function policyControl(ports: PolicyPorts): PolicyControl {
         await ports.policyBook.changed(actor.organizationId)
         return ok(presentPolicy(policy))
       })
-    },
-
-    async get(actor, id) {
-      const found = await reachPolicy(ports, actor, 'governance.read', id)
-      return found.ok ? ok(presentPolicy(found.value)) : found
-    },
-
-    async list(actor) {
-      const extent = requireReach(actor, 'governance.read')
-      if (!extent.ok) return extent
-      const policies = await ports.policies.list(actor.organizationId)
-      if (extent.value === 'all') return ok(policies.map(presentPolicy))
-      const slugs = new Set((await reachableConnections(ports.connections, actor, 'own')).map((connection) => connection.slug))
-      return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
     },
 
     async replace(actor, id, input) {
@@ -118,40 +131,67 @@ export function policyControl(ports: PolicyPorts): PolicyControl {
         return ok(presentPolicy(policy))
       })
     },
+  }
+}
+
+function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | 'simulate' | 'templates'> {
+  return {
+    async get(actor, id) {
+      const found = await reachPolicy(ports, actor, 'governance.read', id)
+      return found.ok ? ok(presentPolicy(found.value)) : found
+    },
+
+    async list(actor) {
+      const extent = requireReach(actor, 'governance.read')
+      if (!extent.ok) return extent
+      const policies = await ports.policies.list(actor.organizationId)
+      if (extent.value === 'all') return ok(policies.map(presentPolicy))
+      const slugs = new Set((await reachableConnections(ports.connections, actor, 'own')).map((connection) => connection.slug))
+      return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
+    },
 
     async simulate(actor, simulation) {
       const extent = requireReach(actor, 'governance.read')
       if (!extent.ok) return extent
       const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
       if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
-      const now = ports.clock.now()
-      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : drafts(actor, simulation.policies, now)
-      const decision = decide(compilePolicies(policies), {
-        connection: simulation.connection,
-        target: simulation.target,
-        user: simulation.user ?? null,
-        metadata: simulation.metadata ?? {},
-        args: simulation.args,
-        key: { id: 'simulated', label: simulation.key ?? '' },
-        session: { id: 'simulated', calls: simulation.sessionCalls ?? 0 },
-        now: simulation.at ?? now,
-      })
-      return ok(presentDecision(decision, simulation.policies === undefined ? 'stored' : 'draft'))
+      const against = simulation.policies === undefined ? 'stored' : 'draft'
+      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : drafts(actor, simulation.policies, ports.clock.now())
+      const compiled = compilePolicies(policies)
+      const facts = imaginedFacts(simulation, ports.clock.now())
+      if (simulation.explain !== true) return ok({ decision: presentDecision(decide(compiled, facts), against), against })
+      const { decision, rules, omitted } = explain(compiled, facts)
+      return ok({ decision: presentDecision(decision, against), against, rules, omitted })
+    },
+
+    async templates(actor) {
+      const extent = requireReach(actor, 'governance.read')
+      return extent.ok ? ok(POLICY_TEMPLATES) : extent
     },
   }
 }
 
-function presentDecision(decision: Decision, against: SimulationReport['against']): SimulationReport {
+function imaginedFacts(simulation: Simulation, now: EpochMs): CallFacts {
+  return {
+    connection: simulation.connection,
+    target: simulation.target,
+    user: simulation.user ?? null,
+    metadata: simulation.metadata ?? {},
+    args: simulation.args,
+    key: { id: 'simulated', label: simulation.key ?? '' },
+    session: { id: 'simulated', calls: simulation.sessionCalls ?? 0 },
+    now: simulation.at ?? now,
+  }
+}
+
+function presentDecision(decision: Decision, against: SimulationReport['against']): SimulationReport['decision'] {
   const { policy, rateLimit, ...rest } = decision
   return {
-    decision: {
-      ...rest,
-      policy: policy?.name ?? null,
-      policyId: against === 'draft' ? null : (policy?.id ?? null),
-      // The bucket's name is the limiter's own business.
-      rateLimit: rateLimit === null ? null : { max: rateLimit.max, windowSeconds: rateLimit.windowMs / 1000 },
-    },
-    against,
+    ...rest,
+    policy: policy?.name ?? null,
+    policyId: against === 'draft' ? null : (policy?.id ?? null),
+    // The bucket's name is the limiter's own business.
+    rateLimit: rateLimit === null ? null : { max: rateLimit.max, windowSeconds: rateLimit.windowMs / 1000 },
   }
 }
 
@@ -167,7 +207,7 @@ async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'govern
 }
 
 /** That the actor may put a policy on this connection (null: on all of them). */
-async function requireGoverned(ports: PolicyPorts, actor: Actor, slug: string | null): Promise<Result<void>> {
+export async function requireGoverned(ports: Pick<PolicyPorts, 'connections'>, actor: Actor, slug: string | null): Promise<Result<void>> {
   const extent = requireReach(actor, 'governance.write')
   if (!extent.ok) return extent
   if (slug === null) {
@@ -178,7 +218,7 @@ async function requireGoverned(ports: PolicyPorts, actor: Actor, slug: string | 
   return ok(undefined)
 }
 
-function settled(input: NewPolicy, position: number) {
+export function settled(input: NewPolicy, position: number) {
   return {
     name: input.name,
     connection: input.connection,
@@ -190,7 +230,7 @@ function settled(input: NewPolicy, position: number) {
   }
 }
 
-function drafts(actor: Actor, inputs: NewPolicy[], now: EpochMs): Policy[] {
+export function drafts(actor: Actor, inputs: NewPolicy[], now: EpochMs): Policy[] {
   const policies = inputs.map((input, index) => ({
     id: `draft-${index + 1}` as PolicyId,
     organizationId: actor.organizationId,
@@ -208,6 +248,6 @@ function lastPosition(policies: Policy[], connection: string | null): number {
   return positions.length === 0 ? 0 : Math.min(Math.max(...positions) + 1, 1_000_000)
 }
 
-function nameTaken(name: string) {
+export function nameTaken(name: string) {
   return refuse('conflict', `There is a policy "${name}" already.`, { issues: [{ path: 'name', message: 'is taken' }] })
 }

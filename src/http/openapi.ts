@@ -88,7 +88,7 @@ function responsesOf(route: AnyRoute): Json {
   const { answer } = route
   const good = answer.kind === 'document'
     ? { 200: { description: answer.description, headers, content: Object.fromEntries(answer.mediaTypes.map((type) => [type.split(';')[0], { schema: { type: 'string' } }])) } }
-    : { [answer.status]: { description: route.summary, headers, content: { 'application/json': { schema: envelopeOf(answer) } } } }
+    : { [answer.status]: { description: route.summary, headers, content: { 'application/json': { schema: envelopeOf(answer) }, ...(answer.hasProgress === true ? { 'text/event-stream': { schema: { type: 'string' } } } : {}) } } }
   const responses: Json = { ...good }
   for (const [status, codes] of refusalsOf(route)) {
     responses[status] = { description: codes.map((code) => `\`${code}\``).join(', '), headers, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } }
@@ -109,7 +109,7 @@ function refusalsOf(route: AnyRoute): Map<number, RefusalCode[]> {
   if (route.body !== undefined) codes.push('payload_too_large', 'unsupported_media_type')
   if (isChange) codes.push('conflict', 'audit_unavailable')
   if (route.id === 'exportAuditEvents') codes.push('audit_unavailable')
-  if (route.id === 'followEvents') codes.push('overloaded')
+  if (route.id === 'followEvents' || (route.answer.kind === 'json' && route.answer.hasProgress === true)) codes.push('overloaded')
   const byStatus = new Map<number, RefusalCode[]>()
   for (const code of codes) byStatus.set(REFUSALS[code].http, [...(byStatus.get(REFUSALS[code].http) ?? []), code])
   return byStatus

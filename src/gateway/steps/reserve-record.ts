@@ -43,7 +43,7 @@ function draftRow(trail: Trail, entry: TrailEntry, organizationId: OrganizationI
     action: entry.decision?.action ?? null,
     policy: entry.decision?.policy?.name ?? null,
     rule: entry.decision?.rule ?? null,
-    reason: entry.decision?.policy == null && entry.decision?.action !== 'deny' ? null : entry.decision.reason,
+    reason: reasonOf(entry),
     requestBytes: entry.message?.bytes ?? 0,
   }
   const args = entry.message?.params?.arguments
@@ -53,6 +53,11 @@ function draftRow(trail: Trail, entry: TrailEntry, organizationId: OrganizationI
   const details = detailsOf(entry)
   if (details !== null) draft.details = details
   return draft
+}
+
+/** What no policy governs has none, unless it was refused. */
+function reasonOf({ decision, targets }: TrailEntry): string | null {
+  return decision === null || (targets.length === 0 && decision.action !== 'deny') ? null : decision.reason
 }
 
 /** Targets that have no column of their own, and what shadow policies would have said. */

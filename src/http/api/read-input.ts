@@ -19,9 +19,9 @@ export function readQuery(url: string, schema: z.ZodType | undefined): Result<un
 }
 
 /** The JSON body as the schema reads it; bounded, strict UTF-8, one reading only. */
-export async function readBody(request: Request, schema: z.ZodType | undefined, isOptional: boolean): Promise<Result<unknown>> {
+export async function readBody(request: Request, schema: z.ZodType | undefined, isOptional: boolean, bytesMax = BODY_BYTES_MAX): Promise<Result<unknown>> {
   if (schema === undefined) return ok(undefined)
-  const bytes = await readBytes(request)
+  const bytes = await readBytes(request, bytesMax)
   if (!bytes.ok) return bytes
   if (bytes.value.byteLength === 0) {
     if (isOptional) return ok(schema.parse({}))
@@ -34,15 +34,15 @@ export async function readBody(request: Request, schema: z.ZodType | undefined, 
   return parsed.success ? ok(parsed.data) : wrong('body', issuesOf(parsed.error, 'unknown field'))
 }
 
-async function readBytes(request: Request): Promise<Result<Uint8Array>> {
-  const tooLarge = refuse('payload_too_large', `The body is larger than ${BODY_BYTES_MAX} bytes.`)
-  if (Number(request.headers.get('content-length') ?? '0') > BODY_BYTES_MAX) return tooLarge
+async function readBytes(request: Request, bytesMax: number): Promise<Result<Uint8Array>> {
+  const tooLarge = refuse('payload_too_large', `The body is larger than ${bytesMax} bytes.`)
+  if (Number(request.headers.get('content-length') ?? '0') > bytesMax) return tooLarge
   if (request.body === null) return ok(new Uint8Array(0))
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.byteLength
-    if (length > BODY_BYTES_MAX) return tooLarge
+    if (length > bytesMax) return tooLarge
     chunks.push(chunk)
   }
   return ok(Buffer.concat(chunks))

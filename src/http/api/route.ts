@@ -25,12 +25,14 @@ export interface Route<Query = never, Body = never> {
   query?: z.ZodType<Query>
   body?: z.ZodType<Body>
   isBodyOptional?: boolean
+  /** Where bodies may be larger than usual. */
+  bodyBytesMax?: number
   answer: AnswerShape
   run(input: RouteInput<Query, Body>): Promise<Result<RestData> | Response>
 }
 
 export type AnswerShape =
-  | { kind: 'json'; status: 200 | 201; schema: z.ZodType; isPaged?: boolean }
+  | { kind: 'json'; status: 200 | 201; schema: z.ZodType; isPaged?: boolean; hasProgress?: boolean }
   | { kind: 'document'; mediaTypes: string[]; description: string }
 
 export interface RouteInput<Query, Body> {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
 import { AnomalySettings, AuthType, DenialStyle, Transport } from '../../core/connection.ts'
 import { KeyScope } from '../../core/key.ts'
-import { Rule } from '../../core/policy/schema.ts'
+import { NewPolicy, Rule } from '../../core/policy/schema.ts'
 import { Role } from '../../core/role.ts'
 
 /* What answers look like, for `openapi.json` and the tests. The operations make them (`control/present.ts`); the tests hold the two together. */
@@ -46,6 +46,42 @@ export const SimulationView = z.strictObject({
     error: z.string().nullable(), rateLimit: z.strictObject({ max: z.number(), windowSeconds: z.number() }).nullable(),
   }),
   against: z.enum(['stored', 'draft']),
+  rules: z.array(z.strictObject({
+    policy: z.string(), rule: z.number(), mode: z.enum(['enforce', 'shadow']), outcome: z.enum(['matched', 'not_matched', 'error']), why: z.string().nullable(),
+  })).optional().describe('With `explain`: each rule that was asked, in order, and the first thing that failed'),
+  omitted: z.number().optional().describe('Further rules that were asked'),
+})
+
+const coverage = {
+  from: Time, to: Time, scanned: z.number().describe('Rows of the record that were read'), complete: z.boolean().describe('False: nothing before `reachedBack` was looked at'), reachedBack: Time, tookMs: z.number(),
+  notes: z.array(z.string()).describe('What to know when reading this'),
+}
+
+export const ReplayView = z.strictObject({
+  calls: z.number(), changed: z.number(), transitions: z.record(z.string(), z.number()).describe('Calls by old and new decision, e.g. `allow → deny`'),
+  groups: z.array(z.strictObject({
+    connection: z.string(), kind: z.enum(['tool', 'resource', 'prompt']), name: z.string(), caller: z.string(), from: AuditAction, to: AuditAction, count: z.number(),
+    withoutArguments: z.number(), reason: z.string(), examples: z.array(z.string()).describe('Ids of audit events'),
+  })).describe('Calls that would be decided otherwise, largest group first'),
+  ungrouped: z.number().describe('Changed calls that found no room in the groups'),
+  ...coverage,
+})
+
+export const SuggestionView = z.strictObject({ policy: NewPolicy, calls: z.number(), omitted: z.number(), ...coverage })
+
+export const TemplateView = z.strictObject({ id: z.string(), name: z.string(), description: z.string(), rules: z.array(Rule) })
+
+const PolicyContentView = z.strictObject({
+  name: z.string(), connection: z.string().nullable(), active: z.boolean(), mode: z.enum(['enforce', 'shadow']), description: z.string().nullable(), rules: z.array(Rule),
+})
+
+const ChangeKind = z.enum(['create', 'update', 'reorder', 'unchanged', 'delete'])
+export const AppliedView = z.strictObject({
+  applied: z.boolean(), counts: z.record(ChangeKind, z.number()),
+  changes: z.array(z.strictObject({
+    kind: ChangeKind, name: z.string(), connection: z.string().nullable(), id: z.string().nullable(), fields: z.array(z.string()),
+    before: PolicyContentView.nullable(), after: PolicyContentView.nullable(),
+  })),
 })
 
 export const SessionView = z.strictObject({

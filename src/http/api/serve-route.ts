@@ -19,7 +19,7 @@ export async function serveRoute(ports: ServePorts, route: AnyRoute, request: Re
   return answered(ports, request, async (actor, requestId) => {
     const query = readQuery(request.url, route.query)
     if (!query.ok) return restRefusal(query, requestId)
-    const body = await readBody(request, route.body, route.isBodyOptional ?? false)
+    const body = await readBody(request, route.body, route.isBodyOptional ?? false, route.bodyBytesMax)
     if (!body.ok) return restRefusal(body, requestId)
     const resolveAgain = () => ports.resolveActor(request, requestId)
     const result = await route.run({ actor, params, query: query.value, body: body.value, request, requestId, resolveAgain })
