@@ -19,7 +19,7 @@ import { applyAction } from './steps/apply-action.ts'
 import { authenticate } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
-import { decideEntry } from './steps/decide-policy.ts'
+import { decideEntry, strictestOf } from './steps/decide-policy.ts'
 import { checkCredential, forward } from './steps/forward.ts'
 import { findMcpSession } from './steps/open-session.ts'
 import { draftRows, reserveRecord } from './steps/reserve-record.ts'
@@ -57,6 +57,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
 
   const organization = await gw.organizations.get(caller.value.organizationId)                                    //  3
   const known = gw.sessions.peek(connection.value.id, caller.value.principal.id)
+  trail.session = known
   const live = checkKillSwitch({ organization, connection: connection.value, key: caller.value.key, session: known })
   if (!live.ok) return refused(live)
   const room = checkRoom(gw, connection.value.id)
@@ -67,7 +68,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
   if (!mcpSession.ok) return refused(mcpSession)
   trail.mcpSession = mcpSession.value
-  const toolCalls = toolCallsIn(trail)
+  const toolCalls = toolCallsIn(trail.entries)
   const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls, now })
   trail.session = session
   underWay.sessionId = session.id
@@ -81,10 +82,16 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
     user: assertions.value.user,
     metadata: assertions.value.metadata,
     key: { id: caller.value.principal.id, label: caller.value.principal.label },
-    session: { id: session.id, calls: session.toolCallsCount - toolCalls },
     now,
   }
-  const decisions = trail.entries.map((entry) => (entry.decision = decideEntry(policies, entry, facts)))
+  const callsBefore = session.toolCallsCount - toolCalls
+  const decisions = trail.entries.map((entry, index) => {
+    // Each call of a batch counts for those behind it.
+    const calls = callsBefore + toolCallsIn(trail.entries.slice(0, index))
+    const ofEntry = decideEntry(policies, entry, { ...facts, session: { id: session.id, calls } })
+    entry.decision = strictestOf(ofEntry)
+    return ofEntry
+  })
 
   const cleared = applyAction(gw.limiter, decisions, now)                                                         //  6
   if (!cleared.ok) return refused(cleared, { index: cleared.index })
@@ -163,5 +170,5 @@ function checkRoom(gw: Gateway, connectionId: ConnectionId): Result<void> {
 /** A bug or a broken machine: the caller learns nothing but the request id, and the call counts as failed. */
 function failClosed(gw: Gateway, trail: Trail, error: unknown): Refused {
   gw.log.write('error', 'call failed', { requestId: trail.call.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-  return refused(refuse('internal'))
+  return refused(trail.tickets === null ? refuse('internal') : refuse('internal', 'The gateway failed on this request. It may have been carried out.'))
 }

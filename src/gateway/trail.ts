@@ -5,6 +5,7 @@ import type { RpcMessage } from '../core/message.ts'
 import type { Decision, PolicyTarget } from '../core/policy/decision.ts'
 import type { AuditTicket } from '../core/ports.ts'
 import type { AgentSession, McpSession } from '../core/session.ts'
+import { targetOf } from '../core/message/target.ts'
 import type { EpochMs } from '../core/time.ts'
 import type { CallUnderWay } from './calls-in-flight.ts'
 import type { IncomingCall } from './incoming-call.ts'
@@ -47,7 +48,7 @@ export function startTrail(call: IncomingCall, now: EpochMs, elapsed: number, un
     message,
     method: message.method ?? 'response',
     toolName: message.method === 'tools/call' && typeof message.params?.name === 'string' ? message.params.name : null,
-    targets: [],
+    targets: message.kind === 'response' ? [] : targetOf(message),
     decision: null,
   }))
   if (entries.length === 0) entries.push({ message: null, method: call.httpMethod, toolName: null, targets: [], decision: null })
@@ -70,9 +71,9 @@ export function startTrail(call: IncomingCall, now: EpochMs, elapsed: number, un
   }
 }
 
-/** Tool calls in this HTTP request: a batch counts each. */
-export function toolCallsIn(trail: Trail): number {
+/** Tool calls among these messages: a batch counts each. */
+export function toolCallsIn(entries: TrailEntry[]): number {
   let count = 0
-  for (const entry of trail.entries) if (entry.toolName !== null) count += 1
+  for (const entry of entries) if (entry.toolName !== null) count += 1
   return count
 }

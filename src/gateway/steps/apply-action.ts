@@ -1,7 +1,7 @@
 import type { Decision } from '../../core/policy/decision.ts'
 import type { RateLimiter } from '../../core/ports.ts'
 import { ok, refuse } from '../../core/result.ts'
-import type { Result } from '../../core/result.ts'
+import type { Refusal, Result } from '../../core/result.ts'
 import type { EpochMs } from '../../core/time.ts'
 
 /** The refusal that a single decision amounts to, if it amounts to one. */
@@ -10,23 +10,31 @@ export interface AppliedRefusal {
 }
 
 /**
- * Step 6. Carries out the decisions on all messages of a call: one deny refuses all of them, then every rate limit is taken.
- * `alert` forwards; that it was one shows in the record and as an anomaly.
+ * Step 6. Carries out the decisions on all messages of a call, one list per message: one deny refuses all of them, then every rate limit
+ * is taken. `alert` forwards; that it was one shows in the record and as an anomaly.
  */
-export function applyAction(limiter: RateLimiter, decisions: Decision[], now: EpochMs): Result<void> & Partial<AppliedRefusal> {
-  for (const [index, decision] of decisions.entries()) {
-    if (decision.action === 'deny') return { ...refuse('policy_denied', decision.reason, origin(decision)), index }
+export function applyAction(limiter: RateLimiter, decisions: Decision[][], now: EpochMs): Result<void> & Partial<AppliedRefusal> {
+  for (const [index, ofMessage] of decisions.entries()) {
+    const denied = ofMessage.find(({ action }) => action === 'deny')
+    if (denied !== undefined) return { ...refuse('policy_denied', denied.reason, origin(denied)), index }
   }
-  for (const [index, decision] of decisions.entries()) {
-    const claim = decision.rateLimit
-    if (claim === null) continue
-    const taken = limiter.take(claim.bucket, claim.max, claim.windowMs, now)
-    if (taken.allowed) continue
-    const retryAfterSeconds = Math.max(1, Math.ceil(taken.retryAfterMs / 1000))
-    const message = `Rate limit of rule ${decision.rule} of policy "${decision.policy?.name}" used up (${claim.max} per ${claim.windowMs / 1000} s). Retry in ${retryAfterSeconds} s.`
-    return { ...refuse('rate_limited', message, { ...origin(decision), retryAfterSeconds }), index }
+  for (const [index, ofMessage] of decisions.entries()) {
+    for (const decision of ofMessage) {
+      const limited = takeLimit(limiter, decision, now)
+      if (limited !== null) return { ...limited, index }
+    }
   }
   return ok(undefined)
+}
+
+function takeLimit(limiter: RateLimiter, decision: Decision, now: EpochMs): Refusal | null {
+  const claim = decision.rateLimit
+  if (claim === null) return null
+  const taken = limiter.take(claim.bucket, claim.max, claim.windowMs, now)
+  if (taken.allowed) return null
+  const retryAfterSeconds = Math.max(1, Math.ceil(taken.retryAfterMs / 1000))
+  const message = `Rate limit of rule ${decision.rule} of policy "${decision.policy?.name}" used up (${claim.max} per ${claim.windowMs / 1000} s). Retry in ${retryAfterSeconds} s.`
+  return refuse('rate_limited', message, { ...origin(decision), retryAfterSeconds })
 }
 
 function origin(decision: Decision): { policy?: string; rule?: number } {

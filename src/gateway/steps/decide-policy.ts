@@ -1,8 +1,7 @@
 import { isKnownMethod, isNeverDenied } from '../../core/message/methods.ts'
-import { targetOf } from '../../core/message/target.ts'
 import type { CompiledPolicies } from '../../core/policy/compile.ts'
 import { decide } from '../../core/policy/decide.ts'
-import type { CallFacts, Decision, PolicyTarget } from '../../core/policy/decision.ts'
+import type { CallFacts, Decision } from '../../core/policy/decision.ts'
 import type { RpcMessage } from '../../core/message.ts'
 import type { TrailEntry } from '../trail.ts'
 
@@ -11,30 +10,24 @@ export type CallerFacts = Omit<CallFacts, 'target' | 'args'>
 
 const ALLOWED: Decision = { action: 'allow', policy: null, rule: null, reason: 'Not governed by policies.', error: null, rateLimit: null }
 
-/** Step 5 for one entry of a call. GET and DELETE carry no message and are not governed by rules. */
-export function decideEntry(policies: CompiledPolicies, entry: TrailEntry, facts: CallerFacts): Decision {
-  if (entry.message === null) return ALLOWED
-  entry.targets = targetOf(entry.message)
-  return decideMessage(policies, entry.message, entry.targets, facts)
+/**
+ * Step 5 for one entry of a call: one decision per target, so that each target's rate limit is taken; a message without targets has one.
+ * Methods that Igris does not know are denied: what cannot be judged is not waved through. GET and DELETE carry no message.
+ */
+export function decideEntry(policies: CompiledPolicies, entry: TrailEntry, facts: CallerFacts): Decision[] {
+  const { message } = entry
+  if (message === null || message.kind === 'response' || message.method === null) return [ALLOWED]
+  if (!isKnownMethod(message.method)) {
+    return [{ ...ALLOWED, action: 'deny', reason: `Denied: "${message.method}" is not an MCP method that this gateway knows.` }]
+  }
+  if (isNeverDenied(message.method) || entry.targets.length === 0) return [ALLOWED]
+  const args = argumentsOf(message)
+  return entry.targets.map((target) => decide(policies, { ...facts, target, args }))
 }
 
-/**
- * One decision per message. A message with several targets (`subscriptions/listen`) gets the strictest of theirs.
- * Methods that Igris does not know are denied: what cannot be judged is not waved through.
- */
-function decideMessage(policies: CompiledPolicies, message: RpcMessage, targets: PolicyTarget[], facts: CallerFacts): Decision {
-  if (message.kind === 'response' || message.method === null) return ALLOWED
-  if (!isKnownMethod(message.method)) {
-    return { ...ALLOWED, action: 'deny', reason: `Denied: "${message.method}" is not an MCP method that this gateway knows.` }
-  }
-  if (isNeverDenied(message.method)) return ALLOWED
-  let strictest: Decision | null = null
-  for (const target of targets) {
-    const decision = decide(policies, { ...facts, target, args: argumentsOf(message) })
-    if (decision.action === 'deny') return decision
-    if (strictest === null || decision.action === 'alert') strictest = decision
-  }
-  return strictest ?? ALLOWED
+/** The decision that speaks for a message with several targets: a deny before an alert before an allow. */
+export function strictestOf(decisions: Decision[]): Decision {
+  return decisions.find(({ action }) => action === 'deny') ?? decisions.find(({ action }) => action === 'alert') ?? decisions[0] ?? ALLOWED
 }
 
 function argumentsOf(message: RpcMessage): Record<string, unknown> | undefined {
