@@ -30,7 +30,7 @@ async function latency(bench: Bench): Promise<RowReport> {
   const { igris } = await freshIgris(bench, 'latency')
   const contestants = [direct(bench.upstream), await startPlainProxy(bench.upstream), igris]
   return stopping(contestants, async () => {
-    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: OPEN_PACE, rounds: bench.isQuick ? 3 : 9, roundMs: bench.isQuick ? 1500 : 4000, warmUpMs: bench.isQuick ? 1500 : 4000 })
+    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: OPEN_PACE, rounds: bench.isQuick ? 3 : 9, roundMs: bench.isQuick ? 1500 : 4000, warmUpMs: bench.isQuick ? 1500 : 8000 })
     const [bare] = measured
     // The difference within each round, then the median of the rounds.
     const added = (one: Measured | undefined, at: 'p50' | 'p99') => median((one?.samples ?? []).map((sample, round) => sample.latencyMs[at] - (bare?.samples[round]?.latencyMs[at] ?? NaN)))
@@ -59,7 +59,7 @@ async function throughput(bench: Bench): Promise<RowReport> {
   }
   if (bench.isQuick) skipped.push('peer gateways: not with --quick')
   return stopping(contestants, async () => {
-    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: CLOSED_PACE, rounds: bench.isQuick ? 3 : 7, roundMs: bench.isQuick ? 1200 : 3000, warmUpMs: bench.isQuick ? 1500 : 4000 })
+    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: CLOSED_PACE, rounds: bench.isQuick ? 3 : 7, roundMs: bench.isQuick ? 1200 : 3000, warmUpMs: bench.isQuick ? 1500 : 8000 })
     const share = ratio(measured[2], measured[1])
     const peers = measured.slice(3).filter((one) => one.name !== 'nginx')
     return {
@@ -76,7 +76,7 @@ async function stream(bench: Bench): Promise<RowReport> {
   const { igris } = await freshIgris(bench, 'stream', 'stream')
   const contestants = [direct(bench.upstream, '/sse'), await startPlainProxy(bench.upstream, '/sse'), igris]
   return stopping(contestants, async () => {
-    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: CLOSED_PACE, rounds: bench.isQuick ? 3 : 7, roundMs: bench.isQuick ? 1200 : 3000, warmUpMs: bench.isQuick ? 1000 : 3000 })
+    const measured = await measure(bench.generator, contestants, bench.upstream, { pace: CLOSED_PACE, rounds: bench.isQuick ? 3 : 7, roundMs: bench.isQuick ? 1200 : 3000, warmUpMs: bench.isQuick ? 1000 : 8000 })
     const share = ratio(measured[2], measured[1])
     return {
       row: 'stream', says: '32 callers, closed loop, each answer an event stream of one event', lines: throughputLines(measured), skipped: [],
