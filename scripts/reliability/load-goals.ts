@@ -69,7 +69,8 @@ export const R8: Goal = {
     for (let trial = 0; trial < trials; trial += 1) {
       const held = gateway.call('load', toolCall('hang', {}, 'held'))
       await eventually(() => upstream.received.some(({ message }) => message.params?.name === 'hang'))
-      const session = (await gateway.api('GET', '/sessions?connection=load')).find((each: any) => each.status !== 'completed')
+      const sessions = (await gateway.api('GET', '/sessions?connection=load')) as { id: string; status: string }[]
+      const session = sessions.find(({ status }) => status !== 'completed')
       const path = ['/connections/load', `/api-keys/${gateway.keyId}`, `/sessions/${session?.id}`, '/organization'][trial % 4]
       await gateway.api('POST', `${path}/suspend`, { reason: 'trial' })
       const stoppedAt = load.started
