@@ -56,7 +56,7 @@ function readCall(value: JsonObject, { kind, idText, bytes, path }: CallContext)
   if (impostor !== null) return impostor
   const claim = readClaim(params, paramsPath)
   if ('fault' in claim) return claim
-  const wrong = paramsFault(method, params ?? {}, paramsPath)
+  const wrong = paramsFault({ method, params: params ?? {}, era: claim.era }, paramsPath)
   if (wrong !== null) return wrong
   return { kind, idText, method, params, era: claim.era, envelopeVersion: claim.envelopeVersion, bytes }
 }

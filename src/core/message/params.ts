@@ -1,3 +1,4 @@
+import type { Era } from '../message.ts'
 import { flaw, type Flaw } from './flaw.ts'
 import { NAME_LENGTH_MAX, nameFault, URI_LENGTH_MAX } from './names.ts'
 import { findImpostor, LISTEN_KEYS, REF_KEYS } from './protocol-keys.ts'
@@ -8,14 +9,17 @@ type JsonObject = Record<string, unknown>
 const SUBSCRIPTIONS_MAX = 1000
 
 /** Checks the parts of `params` that policies judge, that headers mirror, or that choose what is meant. Everything else is the callee's own business. */
-export function paramsFault(method: string, params: JsonObject, path: string): Flaw | null {
+export function paramsFault({ method, params, era }: { method: string; params: JsonObject; era: Era }, path: string): Flaw | null {
   switch (method) {
     case 'tools/call':
     case 'prompts/get':
       return textFault(params.name, `${path}.name`, NAME_LENGTH_MAX) ?? objectFault(params, 'arguments', path)
-    case 'resources/read':
     case 'resources/subscribe':
     case 'resources/unsubscribe':
+      // 2026-07-28 has these methods no more, so it is the server's to say so, whatever params are missing. Naming nothing, they reach nothing.
+      if (era === 'modern' && !Object.hasOwn(params, 'uri')) return null
+      return textFault(params.uri, `${path}.uri`, URI_LENGTH_MAX)
+    case 'resources/read':
       return textFault(params.uri, `${path}.uri`, URI_LENGTH_MAX)
     case 'tasks/get':
     case 'tasks/result':

@@ -229,6 +229,19 @@ describe('params', () => {
     test(`${method} as a notification is checked all the same`, () => expect(read(`{"jsonrpc":"2.0","method":"${method}"}`).ok).toBe(false))
   }
 
+  const modern = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } }
+  for (const method of ['resources/subscribe', 'resources/unsubscribe']) {
+    expectEach([
+      [`${method}, which 2026-07-28 knows no more, passes there without a resource`, params(method, modern), 'ok'],
+      [`${method} there with a resource passes`, params(method, { ...modern, uri: 'a' }), 'ok'],
+      [`${method} there with a resource that is no text is refused`, params(method, { ...modern, uri: null }), '$.params.uri'],
+      [`${method} there with an empty resource is refused`, params(method, { ...modern, uri: '' }), '$.params.uri'],
+      [`${method} there with a look-alike of uri is refused`, params(method, { ...modern, Uri: 'a' }), 'can be taken for'],
+      [`${method} without a resource is refused in earlier revisions`, params(method, { _meta: { progressToken: 1 } }), '$.params.uri'],
+    ])
+  }
+  expectEach([['resources/read without a resource is refused in 2026-07-28 too', params('resources/read', modern), '$.params.uri']])
+
   expectEach([
     ['arguments absent pass', params('tools/call', { name: 'a' }), 'ok'],
     ...['null', '[]', '[{"a":1}]', '"{}"', '0', 'false'].map((json): [string, string, string] => [`arguments ${json} are refused`, withArguments(json), '$.params.arguments']),

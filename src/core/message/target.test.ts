@@ -15,6 +15,8 @@ describe('what policies judge', () => {
     ['a resource that is read', message('resources/read', { uri: 'file:///a' }), [{ kind: 'resource', name: 'file:///a' }]],
     ['a resource that is subscribed to', message('resources/subscribe', { uri: 'file:///a' }), [{ kind: 'resource', name: 'file:///a' }]],
     ['a resource that is left', message('resources/unsubscribe', { uri: 'file:///a' }), [{ kind: 'resource', name: 'file:///a' }]],
+    ['nothing of a subscription that 2026-07-28 knows no more, without a resource', { ...message('resources/subscribe', {}), era: 'modern' }, []],
+    ['the resource of a subscription that 2026-07-28 knows no more', { ...message('resources/subscribe', { uri: 'a' }), era: 'modern' }, [{ kind: 'resource', name: 'a' }]],
     ['the prompt of a completion', message('completion/complete', { ref: { type: 'ref/prompt', name: 'greet' } }), [{ kind: 'prompt', name: 'greet' }]],
     ['the resource of a completion', message('completion/complete', { ref: { type: 'ref/resource', uri: 'file:///{x}' } }), [{ kind: 'resource', name: 'file:///{x}' }]],
     ['every resource of a subscription', message('subscriptions/listen', { notifications: { resourceSubscriptions: ['a', 'b'] } }), [{ kind: 'resource', name: 'a' }, { kind: 'resource', name: 'b' }]],
@@ -27,6 +29,9 @@ describe('what policies judge', () => {
 
   test('a call without a name, which no reading accepts, is a bug and not a call without target', () => {
     expect(() => targetOf(message('tools/call'))).toThrow()
+    expect(() => targetOf(message('resources/subscribe'))).toThrow()
+    expect(() => targetOf({ ...message('resources/subscribe', { uri: 1 }), era: 'modern' })).toThrow()
+    expect(() => targetOf({ ...message('resources/read', {}), era: 'modern' })).toThrow()
     expect(() => targetOf(message('tools/call', { name: 1 }))).toThrow()
   })
 })

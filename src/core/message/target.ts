@@ -12,9 +12,12 @@ export function targetOf(message: RpcMessage): PolicyTarget[] {
       return [{ kind: 'tool', name: text(params.name) }]
     case 'prompts/get':
       return [{ kind: 'prompt', name: text(params.name) }]
-    case 'resources/read':
     case 'resources/subscribe':
     case 'resources/unsubscribe':
+      // Only a modern message may lack it, whose revision has these methods no more.
+      if (message.era === 'modern' && params.uri === undefined) return []
+      return [{ kind: 'resource', name: text(params.uri) }]
+    case 'resources/read':
       return [{ kind: 'resource', name: text(params.uri) }]
     case 'completion/complete': {
       const ref = params.ref as Record<string, unknown>
