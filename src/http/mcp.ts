@@ -1,6 +1,7 @@
 import type { Server } from 'bun'
 import { ANONYMOUS } from '../core/caller.ts'
 import { readMessage } from '../core/message/read.ts'
+import { checkModernMethod } from '../core/message/methods.ts'
 import { checkMirroredHeaders } from '../core/message/mirrored-headers.ts'
 import type { HeaderList, Ids } from '../core/ports.ts'
 import { refuse } from '../core/result.ts'
@@ -85,7 +86,7 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
   call.body = body.value
   call.isBatch = read.body.isBatch
   call.messages = read.body.messages
-  for (const message of read.body.messages) call.problem ??= checkMirroredHeaders(message, (name) => request.headers.get(name))
+  for (const message of read.body.messages) call.problem ??= checkMirroredHeaders(message, (name) => request.headers.get(name)) ?? checkModernMethod(message)
   return { call, idText: null }
 }
 
