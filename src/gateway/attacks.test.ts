@@ -225,13 +225,19 @@ describe('a hostile upstream', () => {
 describe('a slow or broken caller', () => {
   const port = () => Number(new URL(gateway.url).port)
 
-  test('a body that never comes is cut after the request time-out', async () => {
-    await new Promise<void>((resolve) => {
+  test('a body that never comes, or a byte at a time, is cut after the request time-out', async () => {
+    const cut = (isDripping: boolean) => new Promise<void>((resolve) => {
       const socket = connect(port(), '127.0.0.1', () => socket.write(head([`Content-Length: ${SAFE.length}`])))
+      let sent = 0
+      const dripping = isDripping ? setInterval(() => socket.write(SAFE.charAt(sent++)), 200) : null
       socket.on('error', () => {})
       socket.on('data', () => {})
-      socket.on('close', () => resolve())
+      socket.on('close', () => {
+        if (dripping !== null) clearInterval(dripping)
+        resolve()
+      })
     })
+    await Promise.all([cut(false), cut(true)])
     expect(upstream.received).toHaveLength(0)
   }, 15_000)
 
