@@ -27,6 +27,7 @@ import { createMetrics } from './events/metrics.ts'
 import { createCallRegistry } from './gateway/calls-in-flight.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createHeartbeats } from './gateway/heartbeats.ts'
+import { createTaskOwners } from './gateway/task-owners.ts'
 import { createLiveSessions } from './gateway/live-sessions.ts'
 import { createLog } from './log.ts'
 import { openStorage } from './storage/open.ts'
@@ -37,6 +38,7 @@ import { createUpstreams } from './upstream/http.ts'
 /** How long a command waits for another one on the same folder to finish. */
 const LOCK_WAIT_MS = 3000
 const HEARTBEAT_MS = 15_000
+const TASKS_REMEMBERED = 50_000
 
 /** Everything one process holds while it has a data folder open. Doors (HTTP, command line) are built on top of it. */
 export interface Installation {
@@ -118,6 +120,7 @@ export async function openInstallation(config: Config, options: { version: strin
     policies: storage.policies,
     policyBook: stores.policies,
     sessions: storage.sessions,
+    mcpSessions: stores.mcpSessions,
     sessionRegistry: sessions,
     auditLog: storage.auditLog,
     callsInFlight: calls,
@@ -139,6 +142,7 @@ export async function openInstallation(config: Config, options: { version: strin
     auditLog: storage.auditLog,
     authFailures: failures,
     anomalies: createAnomalyDetector(),
+    tasks: createTaskOwners(TASKS_REMEMBERED),
     heartbeats: createHeartbeats(HEARTBEAT_MS),
     limits: {
       responseBytesMax: config.responseBytesMax,

@@ -36,6 +36,7 @@ export function cachedKeys(store: KeyStore, options: { entriesMax: number }): Ke
     list: (organizationId) => store.list(organizationId),
     revoke: (organizationId, id, at) => changing(() => store.revoke(organizationId, id, at)),
     setSuspension: (organizationId, id, suspension) => changing(() => store.setSuspension(organizationId, id, suspension)),
+    setConnections: (organizationId, id, connections) => changing(() => store.setConnections(organizationId, id, connections)),
     touch: (id, at) => store.touch(id, at),
   }
 }

@@ -1,5 +1,5 @@
 import type {
-  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore,
+  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore,
   SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
 import type { Result } from '../core/result.ts'
@@ -16,6 +16,7 @@ export interface ControlPorts {
   policies: PolicyStore
   policyBook: PolicyBook
   sessions: SessionStore
+  mcpSessions: McpSessionStore
   sessionRegistry: SessionRegistry
   auditLog: AuditLog
   vault: Vault

@@ -52,6 +52,8 @@ export interface KeyStore {
   list(organizationId: OrganizationId): Promise<ApiKey[]>
   revoke(organizationId: OrganizationId, id: KeyId, at: EpochMs): Promise<void>
   setSuspension(organizationId: OrganizationId, id: KeyId, suspension: Suspension | null): Promise<void>
+  /** Which connections the key may use from now on. An empty list is none of them. */
+  setConnections(organizationId: OrganizationId, id: KeyId, connections: string[]): Promise<void>
   /** Best effort and batched: the time a key was last used. Never fails a call. */
   touch(id: KeyId, at: EpochMs): void
 }

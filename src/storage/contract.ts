@@ -98,6 +98,16 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.keys.list(OTHER)).toEqual([])
       })
 
+      test('a key\'s list of connections changes for its own organization only, and may become empty', async () => {
+        await storage.keys.insert(apiKey())
+        await storage.keys.setConnections(OTHER, 'key_1' as KeyId, ['elsewhere'])
+        expect((await storage.keys.findByHash('aa11'))?.connections).toEqual(apiKey().connections)
+        for (const connections of [['one', 'two'], []]) {
+          await storage.keys.setConnections(ACME, 'key_1' as KeyId, connections)
+          expect((await storage.keys.findByHash('aa11'))?.connections).toEqual(connections)
+        }
+      })
+
       test('revoking and suspending are seen by the next look, and another organization cannot do them', async () => {
         await storage.keys.insert(apiKey())
         await storage.keys.revoke(OTHER, 'key_1' as KeyId, 5)

@@ -1,4 +1,5 @@
-import type { CallsInFlight, Clock, HeaderList, Ids, Log, SuspensionTarget, UpstreamRequest, Upstreams, Vault } from '../core/ports.ts'
+import { CancelSwitch } from '../core/cancel-signal.ts'
+import type { CallsInFlight, Clock, CutReason, HeaderList, Ids, Log, SuspensionTarget, UpstreamRequest, Upstreams, Vault } from '../core/ports.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
 
@@ -32,9 +33,28 @@ export function fakeVault(): Vault {
   }
 }
 
-export function fakeCallsInFlight(): CallsInFlight & { cuts: SuspensionTarget[] } {
+/** Remembers what was cut and why; cuts tracked work that the target covers. */
+export function fakeCallsInFlight(): CallsInFlight & { cuts: SuspensionTarget[]; reasons: CutReason[] } {
   const cuts: SuspensionTarget[] = []
-  return { cuts, count: () => 0, cut: (target) => cuts.push(target) - cuts.length }
+  const reasons: CutReason[] = []
+  const tracked = new Set<{ connectionId: string; principalId: string; signal: CancelSwitch }>()
+  return {
+    cuts,
+    reasons,
+    count: () => tracked.size,
+    cut(target, why = 'suspended') {
+      cuts.push(target)
+      reasons.push(why)
+      const covered = [...tracked].filter((work) => target.kind === 'organization' || work.connectionId === target.id || work.principalId === target.id)
+      for (const { signal } of covered) signal.abort()
+      return covered.length
+    },
+    track({ connectionId, principalId }) {
+      const work = { connectionId, principalId, signal: new CancelSwitch() }
+      tracked.add(work)
+      return { signal: work.signal, release: () => void tracked.delete(work) }
+    },
+  }
 }
 
 export interface ScriptedAnswer {

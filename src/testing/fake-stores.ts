@@ -1,11 +1,11 @@
-import type { AgentSession } from '../core/session.ts'
+import type { AgentSession, McpSession } from '../core/session.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { Connection } from '../core/connection.ts'
 import type { Organization, Person } from '../core/organization.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import { compilePolicies } from '../core/policy/compile.ts'
 import type {
-  ConnectionStore, KeyStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, SessionRegistry, SessionStore,
+  ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, SessionRegistry, SessionStore,
 } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 
@@ -29,6 +29,8 @@ export function fakePeople(): PersonStore {
     get: async (id) => copyOf(rows.get(id)),
     findByEmail: async (email) => copyOf([...rows.values()].find((row) => row.email === email)),
     list: async (organizationId) => [...rows.values()].filter((row) => row.organizationId === organizationId),
+    update: async (person) => void rows.set(person.id, { ...person }),
+    delete: async (_organizationId, id) => void rows.delete(id),
   }
 }
 
@@ -45,6 +47,7 @@ export function fakeKeys(): KeyStore {
     list: async (organizationId) => [...rows.values()].filter((row) => row.organizationId === organizationId),
     revoke: async (organizationId, id, at) => void patch(own(organizationId, id), { revokedAt: at }),
     setSuspension: async (organizationId, id, suspension) => void patch(own(organizationId, id), { suspension }),
+    setConnections: async (organizationId, id, connections) => void patch(own(organizationId, id), { connections }),
     touch: (id, at) => void patch(rows.get(id), { lastUsedAt: at }),
   }
 }
@@ -103,6 +106,21 @@ export function fakePolicies(): PolicyStore {
 export function fakePolicyBook(): PolicyBook & { told: string[] } {
   const told: string[] = []
   return { told, current: () => compilePolicies([]), changed: async (organizationId) => void told.push(organizationId) }
+}
+
+export function fakeMcpSessions(): McpSessionStore & { rows: Map<string, McpSession> } {
+  const rows = new Map<string, McpSession>()
+  return {
+    rows,
+    insert: async (session) => void rows.set(session.id, { ...session }),
+    find: async (id) => copyOf(rows.get(id)),
+    delete: async (id) => void rows.delete(id),
+    async deleteByConnection(connectionId) {
+      for (const row of [...rows.values()]) if (row.connectionId === connectionId) rows.delete(row.id)
+    },
+    touch: (id, at) => void patch(rows.get(id), { lastUsedAt: at }),
+    prune: async () => 0,
+  }
 }
 
 /** Registry and store in one: what is open is in memory, and the registry hands out its own objects, as the real one does. */

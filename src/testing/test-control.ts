@@ -9,7 +9,7 @@ import type { AgentSession } from '../core/session.ts'
 import { createEventBus } from '../events/bus.ts'
 import { fakeAuditLog } from './fake-audit-log.ts'
 import { checkUrlShape, countingIds, fakeCallsInFlight, fakeUpstreams, fakeVault, fixedClock, TEST_NOW, type ScriptedAnswer } from './fake-ports.ts'
-import { fakeConnections, fakeKeys, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions } from './fake-stores.ts'
+import { fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions } from './fake-stores.ts'
 
 export const ORGANIZATION = 'org_one' as OrganizationId
 export const OTHER_ORGANIZATION = 'org_two' as OrganizationId
@@ -24,7 +24,7 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
   const fakes = {
     clock, ids, sessions,
     organizations: fakeOrganizations(), people: fakePeople(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
-    policyBook: fakePolicyBook(), auditLog: fakeAuditLog(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
+    policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
     events: createEventBus({ replayMax: 100, queueMax: 50, subscribersMax: 100, boot: 'boot' }),
     upstreams: fakeUpstreams(options.upstream ?? ((): ScriptedAnswer => ({ status: 500 }))),
   }

@@ -24,6 +24,7 @@ export function keyStore(db: Database, durably: Durably, touches: Touches<KeyId,
   const get = db.prepare('SELECT * FROM api_keys WHERE organization_id = ? AND id = ?')
   const list = db.prepare('SELECT * FROM api_keys WHERE organization_id = ? ORDER BY number')
   const revoke = db.prepare('UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE organization_id = ? AND id = ?')
+  const setConnections = db.prepare('UPDATE api_keys SET connections = ? WHERE organization_id = ? AND id = ?')
   const suspend = db.prepare('UPDATE api_keys SET suspended_at = ?, suspended_by = ?, suspended_reason = ? WHERE organization_id = ? AND id = ?')
   return {
     async insert(key) {
@@ -49,6 +50,9 @@ export function keyStore(db: Database, durably: Durably, touches: Touches<KeyId,
     },
     async setSuspension(organizationId, id, suspension) {
       await durably(() => suspend.run(...suspensionValues(suspension), organizationId, id))
+    },
+    async setConnections(organizationId, id, connections) {
+      await durably(() => setConnections.run(JSON.stringify(connections), organizationId, id))
     },
     touch(id, at) {
       touches.put(id, at)
