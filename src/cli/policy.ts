@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import type { Result } from '../core/result.ts'
 import { ok, refuse } from '../core/result.ts'
 import { act, request, segment, withDoor } from './act.ts'
-import type { Action, Command, Invocation } from './command.ts'
+import type { Action, Command } from './command.ts'
 import type { Door } from './door.ts'
 import { FOLDER_FLAGS } from './help.ts'
+import { diffPolicies, exportPolicies, importPolicies, printSchema, showTemplates, testPolicies } from './policy-as-code.ts'
+import { readDocument, readPolicies } from './policy-document.ts'
+import { replayPolicies, suggestPolicy } from './policy-rehearse.ts'
 import { fieldList, plain, sayRefusal, sayUsage, table } from './print.ts'
 
 interface ShownPolicy extends Record<string, unknown> {
@@ -14,18 +16,6 @@ interface ShownPolicy extends Record<string, unknown> {
   active: boolean
   mode?: string
   rules: unknown[]
-}
-
-/** JSON or YAML, from a file or `-` for standard input. */
-async function readDocument(invocation: Invocation, name: string): Promise<Result<unknown>> {
-  try {
-    const text = name === '-' ? await invocation.terminal.readStdin() : await readFile(name, 'utf8')
-    if (/^\s*[{[]/.test(text)) return ok(JSON.parse(text))
-    const { parse } = await import('yaml')
-    return ok(parse(text))
-  } catch (error) {
-    return refuse('invalid_request', `${name}: ${error instanceof Error ? error.message : String(error)}`)
-  }
 }
 
 /** A policy by its id or its name. */
@@ -117,13 +107,17 @@ const simulate: Action = {
     args: { kind: 'text', value: 'JSON', says: 'Arguments of the call' },
     user: { kind: 'text', value: 'TEXT', says: 'Asserted user' },
     metadata: { kind: 'text', value: 'JSON', says: 'Asserted metadata' },
+    key: { kind: 'text', value: 'LABEL', says: 'Label of the key that would call' },
+    at: { kind: 'text', value: 'TIME', says: 'When the call would start (default: now)' },
     policies: { kind: 'text', value: 'FILE', says: 'Try these policies instead of the stored ones' },
+    explain: { kind: 'switch', says: 'Also show each rule that was asked, and the first thing that failed' },
   },
   run: async (invocation) => {
     const { terminal, isJson } = invocation
     const missing = ['connection', 'tool'].filter((flag) => invocation.text(flag) === undefined)
     if (missing.length > 0) return sayUsage(terminal, missing.map((flag) => `--${flag} is missing`), 'policy simulate')
-    const body: Record<string, unknown> = { connection: invocation.text('connection'), tool: invocation.text('tool'), user: invocation.text('user') }
+    const body: Record<string, unknown> = { connection: invocation.text('connection'), tool: invocation.text('tool'), user: invocation.text('user'), key: invocation.text('key'), at: invocation.text('at') }
+    if (invocation.isSet('explain')) body.explain = true
     for (const flag of ['args', 'metadata']) {
       try {
         const text = invocation.text(flag)
@@ -134,15 +128,35 @@ const simulate: Action = {
     }
     const file = invocation.text('policies')
     if (file !== undefined) {
-      const document = await readDocument(invocation, file)
-      if (!document.ok) return sayRefusal(terminal, isJson, document)
-      body.policies = Array.isArray(document.value) ? document.value : [document.value]
+      const read = await readPolicies(invocation, file)
+      if (!read.ok) return sayRefusal(terminal, isJson, read)
+      body.policies = read.value.policies
     }
-    return act<Record<string, unknown>>(invocation, { method: 'POST', path: '/policies/simulate', body }, ({ data: decision }) => fieldList(decision))
+    return act<ShownSimulation>(invocation, { method: 'POST', path: '/policies/simulate', body }, ({ data }) => simulationText(data))
   },
+}
+
+interface ShownSimulation {
+  decision: Record<string, unknown>
+  against: string
+  rules?: { policy: string; rule: number; mode: string; outcome: string; why: string | null }[]
+  omitted?: number
+}
+
+function simulationText({ decision, against, rules, omitted }: ShownSimulation): string {
+  const { shadow, ...shown } = decision
+  const lines = [fieldList({ ...shown, ...(shadow === undefined ? {} : { shadow }), against })]
+  if (rules !== undefined) {
+    lines.push('', table(['POLICY', 'RULE', 'CAME TO', 'WHY'], rules.map(({ policy, rule, mode, outcome, why }) => [policy, rule, `${outcome.replace('_', ' ')}${mode === 'shadow' ? ' (shadow)' : ''}`, why])))
+    if (omitted !== undefined && omitted > 0) lines.push(`And ${omitted} more.`)
+  }
+  return lines.join('\n')
 }
 
 export const policyCommand: Command = {
   summary: 'Policies: which calls are allowed, denied or reported.',
-  actions: { list, show, apply, remove, simulate },
+  actions: {
+    list, show, apply, remove, simulate, export: exportPolicies, import: importPolicies, diff: diffPolicies, test: testPolicies, replay: replayPolicies, suggest: suggestPolicy, template: showTemplates,
+    schema: printSchema,
+  },
 }
