@@ -3,6 +3,7 @@ import type { Actor } from './core/caller.ts'
 import { actorAlways, actorFromRequest } from './http/admin-auth.ts'
 import { restApi } from './http/api/rest-api.ts'
 import type { RestApiDeps } from './http/api/rest-api.ts'
+import { personFromRequest } from './http/dashboard/person-from-request.ts'
 import type { RequestHandler } from './http/router.ts'
 import { setupRoutes, setupToken } from './http/setup-page.tsx'
 import type { Installation } from './installation.ts'
@@ -13,6 +14,7 @@ export function keyedApi(inst: Installation, version: string): RequestHandler {
   const { controlPorts, failures, gateway } = inst
   return restApi(apiDeps(inst, version), actorFromRequest({
     keys: controlPorts.keys, people: controlPorts.people, clock: inst.clock, authFailures: failures, hashKey: gateway.hashKey,
+    resolvePerson: personFromRequest(inst.control.signIn), publicUrl: inst.config.publicUrl,
   })) as RequestHandler
 }
 

@@ -19,6 +19,9 @@ import { accessChanges } from './control/ports.ts'
 import type { ControlPorts } from './control/ports.ts'
 import { systemIds } from './crypto/ids.ts'
 import { generateApiKey, hashApiKey } from './crypto/key-hash.ts'
+import { createPasswords } from './crypto/passwords.ts'
+import { hashToken, mintRecoveryCode, mintToken } from './crypto/tokens.ts'
+import { totpCodes } from './crypto/totp.ts'
 import { loadMasterKey, openVault, parseMasterKey, rotateMasterKey } from './crypto/master-key.ts'
 import type { MasterKey } from './crypto/master-key.ts'
 import type { SwappableVault } from './crypto/vault.ts'
@@ -110,11 +113,16 @@ export async function openInstallation(config: Config, options: { version: strin
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
   const limiter = new SlidingWindow()
+  const passwords = createPasswords()
   const failures = authFailures({ clock, organizations: stores.organizations, auditLog: storage.auditLog })
   const controlPorts: ControlPorts = {
     clock, ids, vault: vault.value, upstreams, events,
     organizations: stores.organizations,
     people: storage.people,
+    personSessions: storage.personSessions,
+    invitations: storage.invitations,
+    secondFactors: storage.secondFactors,
+    oidcIdentities: storage.oidcIdentities,
     keys: stores.keys,
     connections: stores.connections,
     policies: storage.policies,
@@ -128,7 +136,10 @@ export async function openInstallation(config: Config, options: { version: strin
     inTurn: turns(),
     checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
     mintKey: generateApiKey,
-    hashPassword: (plain) => Bun.password.hash(plain, { algorithm: 'argon2id' }),
+    hashPassword: passwords.hash,
+    verifyPassword: passwords.verify,
+    mintToken, hashToken, mintRecoveryCode,
+    totp: totpCodes,
   }
   const gateway: Gateway = {
     clock, ids, log, events, calls, sessions, limiter, upstreams, metrics,
@@ -173,7 +184,8 @@ async function rotate(facts: {
   const nextKey = facts.newKey === undefined ? undefined : parseMasterKey(facts.newKey)
   if (nextKey === null) return refuse('invalid_request', 'The new master key: expected 32 bytes as 64 hexadecimal digits or as base64.')
   const rotated = await rotateMasterKey({
-    folder: facts.folder, source: facts.masterKey.source, vault: facts.vault, settings: facts.storage.settings, connections: facts.connections, nextKey,
+    folder: facts.folder, source: facts.masterKey.source, vault: facts.vault, settings: facts.storage.settings, connections: facts.connections,
+    secondFactors: facts.storage.secondFactors, nextKey,
   })
   return rotated.ok ? ok({ connections: rotated.value.credentials }) : rotated
 }

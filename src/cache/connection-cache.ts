@@ -35,6 +35,6 @@ export function cachedConnections(store: ConnectionStore, options: { entriesMax:
     update: (connection) => changing(() => store.update(connection)),
     delete: (organizationId, id) => changing(() => store.delete(organizationId, id)),
     setSuspension: (organizationId, id, suspension) => changing(() => store.setSuspension(organizationId, id, suspension)),
-    replaceCredentials: (sealed, keyCheck) => changing(() => store.replaceCredentials(sealed, keyCheck)),
+    replaceCredentials: (sealed, keyCheck, secondFactors) => changing(() => store.replaceCredentials(sealed, keyCheck, secondFactors)),
   }
 }

@@ -7,11 +7,15 @@ export type AuthFailurePorts = Pick<ControlPorts, 'clock' | 'organizations' | 'a
 
 export interface AuthFailure {
   reason: string
-  status: Extract<AuditStatus, 'unauthorized' | 'forbidden' | 'suspended'>
+  status: Extract<AuditStatus, 'unauthorized' | 'forbidden' | 'suspended' | 'rate_limited'>
+  /** What was tried; without it, to use the API. */
+  method?: string
   /** Where the key or person is known. */
   organizationId: OrganizationId | null
   principal: Principal
   requestId: string
+  /** Of the first of its kind; never a secret. */
+  details?: Record<string, unknown>
 }
 
 export interface AuthFailures {
@@ -54,9 +58,9 @@ async function append(ports: AuthFailurePorts, failure: AuthFailure, count: numb
   await ports.auditLog
     .append([{
       organizationId, type: 'auth', timestamp: now, connection: null, sessionId: null, requestId: failure.requestId, traceId: null,
-      principal: failure.principal, user: null, metadata: {}, method: 'api.authenticate', toolName: null, action: null, policy: null, rule: null,
+      principal: failure.principal, user: null, metadata: {}, method: failure.method ?? 'api.authenticate', toolName: null, action: null, policy: null, rule: null,
       reason: failure.reason, status: failure.status, httpStatus: null, latencyMs: null, upstreamMs: null, requestBytes: null, responseBytes: null,
-      details: { count },
+      details: { ...failure.details, count },
     }])
     // Nothing is lost that was carried out: the caller is refused whether or not this row can be written.
     .catch(() => undefined)

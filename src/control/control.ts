@@ -7,6 +7,7 @@ import { policyControl, type PolicyControl } from './policies.ts'
 import type { ControlPorts } from './ports.ts'
 import { sessionControl, type SessionControl } from './sessions.ts'
 import { setupControl, type SetupControl } from './setup.ts'
+import { signInControl, type SignInControl } from './sign-in.ts'
 
 /**
  * Everything that people and their tools may do to this installation. REST, dashboard and command line are doors to it; the role
@@ -21,6 +22,7 @@ export interface Control {
   audit: AuditControl
   organization: OrganizationControl
   setup: SetupControl
+  signIn: SignInControl
 }
 
 /** One per database, shared by all doors: it keeps changes of the same thing in turn. */
@@ -34,5 +36,6 @@ export function makeControl(ports: ControlPorts): Control {
     audit: auditControl(ports),
     organization: organizationControl(ports),
     setup: setupControl(ports),
+    signIn: signInControl(ports),
   }
 }

@@ -1,6 +1,6 @@
 import type {
-  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore,
-  SessionRegistry, SessionStore, Upstreams, Vault,
+  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, InvitationStore, KeyStore, McpSessionStore, OidcIdentityStore, OrganizationStore, PersonSessionStore,
+  PersonStore, PolicyBook, PolicyStore, SecondFactorStore, SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
 import type { Result } from '../core/result.ts'
 import type { InTurn } from './in-turn.ts'
@@ -11,6 +11,10 @@ export interface ControlPorts {
   ids: Ids
   organizations: OrganizationStore
   people: PersonStore
+  personSessions: PersonSessionStore
+  invitations: InvitationStore
+  secondFactors: SecondFactorStore
+  oidcIdentities: OidcIdentityStore
   keys: KeyStore
   connections: ConnectionStore
   policies: PolicyStore
@@ -29,6 +33,21 @@ export interface ControlPorts {
   checkUpstreamUrl(url: string): Result<URL>
   mintKey(): MintedKey
   hashPassword(plain: string): Promise<string>
+  /** As much work without a hash (an unknown account) as with one. Null when too many are waiting; then nothing was verified. */
+  verifyPassword(plain: string, hash: string | null): Promise<boolean | null>
+  /** 256 random bits, for cookies and links, with what is stored of them. */
+  mintToken(): { token: string; hash: string }
+  hashToken(token: string): string
+  /** For people to write down; to be hashed without its hyphens. */
+  mintRecoveryCode(): string
+  totp: TotpCodes
+}
+
+/** Codes of an authenticator app, by time step. */
+export interface TotpCodes {
+  newSecret(): string
+  codeAt(secret: string, step: number): string
+  matches(secret: string, step: number, code: string): boolean
 }
 
 export interface MintedKey {

@@ -9,3 +9,6 @@ export type SessionId = string & { readonly __id: 'session' }
 /** The gateway's own MCP transport session id, as sent in `Mcp-Session-Id`. */
 export type McpSessionId = string & { readonly __id: 'mcp-session' }
 export type AuditEventId = string & { readonly __id: 'audit-event' }
+/** A person's sign-in on one browser. */
+export type PersonSessionId = string & { readonly __id: 'person-session' }
+export type InvitationId = string & { readonly __id: 'invitation' }

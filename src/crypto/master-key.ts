@@ -3,7 +3,8 @@ import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, lstatSync, mkdi
 import { join } from 'node:path'
 import type { Connection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
-import type { ConnectionStore, SettingStore, Vault } from '../core/ports.ts'
+import type { TotpSecret } from '../core/person-session.ts'
+import type { ConnectionStore, SecondFactorStore, SettingStore, Vault } from '../core/ports.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import { createVault, MASTER_KEY_BYTES, swappableVault, type SwappableVault } from './vault.ts'
 
@@ -107,6 +108,7 @@ export async function rotateMasterKey(options: {
   vault: SwappableVault
   settings: SettingStore
   connections: ConnectionStore
+  secondFactors?: Pick<SecondFactorStore, 'listAll'>
   nextKey?: Uint8Array
 }): Promise<Result<{ credentials: number }>> {
   const { folder, source, vault, settings, connections } = options
@@ -128,12 +130,14 @@ export async function rotateMasterKey(options: {
     if (isFile) rmSync(join(folder, NEXT_KEY_FILE), { force: true })
     return first
   }
+  const factors = async () => resealFactors((await options.secondFactors?.listAll()) ?? [], vault, nextVault)
   // Resolves once it is on disk; only then may the old key go.
-  await connections.replaceCredentials(first.value, nextVault.seal(PROBE, KEY_CHECK))
+  await connections.replaceCredentials(first.value, nextVault.seal(PROBE, KEY_CHECK), await factors())
   vault.adopt(nextVault)
   // A credential that was entered meanwhile was still sealed with the old key.
   const second = resealAll(await connections.listAll(), vault, nextVault)
-  if (second.ok && second.value.length > 0) await connections.replaceCredentials(second.value, nextVault.seal(PROBE, KEY_CHECK))
+  const late = await factors()
+  if (second.ok && second.value.length + late.length > 0) await connections.replaceCredentials(second.value, nextVault.seal(PROBE, KEY_CHECK), late)
   if (isFile) promoteNextKey(folder)
   return ok({ credentials: first.value.length })
 }
@@ -149,6 +153,13 @@ function resealAll(all: Connection[], from: Vault, to: Vault): Result<{ id: Conn
     sealed.push({ id, sealedCredential: to.seal(from.open(sealedCredential, id), id) })
   }
   return ok(sealed)
+}
+
+/** The same for second factors. One that neither key opens stays as it is: its owner signs in with a recovery code and sets up another. */
+function resealFactors(all: TotpSecret[], from: Vault, to: Vault): Pick<TotpSecret, 'personId' | 'sealedSecret'>[] {
+  return all
+    .filter(({ personId, sealedSecret }) => !opens(to, sealedSecret, personId) && opens(from, sealedSecret, personId))
+    .map(({ personId, sealedSecret }) => ({ personId, sealedSecret: to.seal(from.open(sealedSecret, personId), personId) }))
 }
 
 function opens(vault: Vault, sealed: Uint8Array, associated: string): boolean {

@@ -7,6 +7,8 @@ import type { Clock, KeyStore, PersonStore } from '../core/ports.ts'
 import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
 import type { Role } from '../core/role.ts'
 import type { ResolveActor } from './api/serve-route.ts'
+import type { ResolvePerson } from './dashboard/person-from-request.ts'
+import { isSameOrigin } from './same-origin.ts'
 
 export interface AdminAuthDeps {
   keys: KeyStore
@@ -15,10 +17,14 @@ export interface AdminAuthDeps {
   authFailures: AuthFailures
   /** Hex SHA-256 of a whole key. */
   hashKey(key: string): string
+  /** Who carries a session cookie. Without it only keys are accepted. */
+  resolvePerson?: ResolvePerson
+  publicUrl?: string | undefined
 }
 
 /**
- * Who asks the API, by `Authorization: Bearer` with a key of scope `full`: it acts with the role that its maker has now. A suspended
+ * Who asks the API. By `Authorization: Bearer` with a key of scope `full`: it acts with the role that its maker has now. Else by the session
+ * cookie: a person, who changes things only from our own pages. A suspended
  * organization does not stop its people here, or nobody could resume it; a suspended key does not act at all.
  */
 export function actorFromRequest(deps: AdminAuthDeps): ResolveActor {
@@ -29,8 +35,14 @@ export function actorFromRequest(deps: AdminAuthDeps): ResolveActor {
       return refusal
     }
     const header = request.headers.get('authorization')
-    // People's sign-in joins here: a valid session cookie, with a same-origin check for every verb but GET, becomes an actor of type `person`.
-    if (header === null) return failed(unauthorized(), 'no API key', null)
+    if (header === null) {
+      const person = await deps.resolvePerson?.(request)
+      if (person == null) return failed(unauthorized(), request.headers.has('cookie') ? 'no API key and no valid session' : 'no API key', null)
+      if (request.method === 'GET' || isSameOrigin(request, deps.publicUrl)) return ok(person.actor)
+      const refusal = refuse('forbidden', 'With a session cookie, changes are accepted from the pages of this Igris only (same-origin Origin).')
+      await deps.authFailures.note({ reason: 'session cookie from a foreign origin', status: 'forbidden', organizationId: person.actor.organizationId, principal: person.actor.principal, requestId })
+      return refusal
+    }
     const written = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? ''
     if (!API_KEY_PATTERN.test(written)) return failed(unauthorized(), 'not an API key', null)
     const key = await deps.keys.findByHash(deps.hashKey(written))
@@ -70,5 +82,5 @@ function principalOf(key: ApiKey): Principal {
 
 /** One answer for every way of not being known: which check failed is on record, not for the caller. */
 function unauthorized(): Refusal {
-  return refuse('unauthorized', 'Send a valid Igris API key of scope "full" as "Authorization: Bearer ig_…".')
+  return refuse('unauthorized', 'Send a valid Igris API key of scope "full" as "Authorization: Bearer ig_…", or sign in.')
 }

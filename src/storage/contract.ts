@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter } from '../core/audit.ts'
 import { AnomalySettings, type Connection } from '../core/connection.ts'
-import type { AuditEventId, ConnectionId, KeyId, McpSessionId, OrganizationId, PersonId, PolicyId, SessionId } from '../core/ids.ts'
+import type { AuditEventId, ConnectionId, InvitationId, KeyId, McpSessionId, OrganizationId, PersonId, PersonSessionId, PolicyId, SessionId } from '../core/ids.ts'
 import type { ApiKey } from '../core/key.ts'
+import type { Invitation, PersonSession, TotpSecret } from '../core/person-session.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import type { Storage } from '../core/ports.ts'
 import type { AgentSession, McpSession } from '../core/session.ts'
@@ -85,6 +86,84 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.people.get(person.id)).toEqual(person)
         expect(await storage.people.list(OTHER)).toEqual([])
         await expect(storage.people.insert({ ...person, id: 'per_2' as PersonId })).rejects.toThrow()
+      })
+    })
+
+    describe('signing in', () => {
+      const ANN = { id: 'per_1' as PersonId, organizationId: ACME, email: 'ann@example.com', name: 'Ann', role: 'owner' as const, passwordHash: '$argon2id$', createdAt: 1 }
+      const signIn = (change: Partial<PersonSession> = {}): PersonSession => ({
+        id: 'sin_1' as PersonSessionId, hash: 'aa', personId: ANN.id, createdAt: 1, lastSeenAt: 1, expiresAt: 100, ip: '127.0.0.1', userAgent: null, ...change,
+      })
+      const secret = (change: Partial<TotpSecret> = {}): TotpSecret => ({ personId: ANN.id, sealedSecret: Uint8Array.of(1), confirmedAt: null, lastStep: 0, ...change })
+      const invitation = (change: Partial<Invitation> = {}): Invitation => ({
+        id: 'inv_1' as InvitationId, organizationId: ACME, email: 'bob@example.com', role: 'developer', tokenHash: 'tt', createdBy: ANN.id, createdAt: 1, expiresAt: 9, ...change,
+      })
+      beforeEach(() => storage.people.insert(ANN))
+
+      test('a person changes, and goes with everything that signs them in', async () => {
+        await storage.people.update({ ...ANN, role: 'auditor', name: 'Anne', passwordHash: 'h' })
+        expect(await storage.people.get(ANN.id)).toEqual({ ...ANN, role: 'auditor', name: 'Anne', passwordHash: 'h' })
+        await storage.personSessions.insert(signIn())
+        await storage.secondFactors.begin(secret())
+        await storage.secondFactors.confirm(ANN.id, { at: 2, step: 7, recoveryHashes: ['r'] })
+        await storage.oidcIdentities.insert({ issuer: 'https://id', subject: 's', personId: ANN.id, createdAt: 1 })
+        await storage.people.delete(OTHER, ANN.id)
+        expect(await storage.people.get(ANN.id)).not.toBeNull()
+        await storage.people.delete(ACME, ANN.id)
+        expect(await storage.people.get(ANN.id)).toBeNull()
+        expect(await storage.personSessions.findByHash('aa')).toBeNull()
+        expect(await storage.secondFactors.get(ANN.id)).toBeNull()
+        expect(await storage.secondFactors.countRecoveryCodes(ANN.id)).toBe(0)
+        expect(await storage.oidcIdentities.find('https://id', 's')).toBeNull()
+      })
+
+      test('a session is found by its hash until it ends, alone or with the others', async () => {
+        for (const [id, hash, createdAt] of [['sin_1', 'aa', 1], ['sin_2', 'bb', 2], ['sin_3', 'cc', 3]] as const) await storage.personSessions.insert(signIn({ id: id as PersonSessionId, hash, createdAt }))
+        expect(await storage.personSessions.findByHash('aa')).toEqual(signIn())
+        storage.personSessions.touch('sin_1' as PersonSessionId, 50)
+        expect((await storage.personSessions.list(ANN.id)).map(({ id, lastSeenAt }) => [id as string, lastSeenAt])).toEqual([['sin_3', 1], ['sin_2', 1], ['sin_1', 50]])
+        expect(await storage.personSessions.delete('per_2' as PersonId, 'sin_1' as PersonSessionId)).toBe(false)
+        expect(await storage.personSessions.delete(ANN.id, 'sin_1' as PersonSessionId)).toBe(true)
+        expect(await storage.personSessions.findByHash('aa')).toBeNull()
+        expect(await storage.personSessions.deleteOthers(ANN.id, 'sin_3' as PersonSessionId)).toBe(1)
+        expect(await storage.personSessions.prune({ expiresAt: 100, lastSeenAt: 1 })).toBe(0)
+        expect(await storage.personSessions.prune({ expiresAt: 0, lastSeenAt: 2 })).toBe(1)
+        expect(await storage.personSessions.deleteOthers(ANN.id, null)).toBe(0)
+      })
+
+      test('a one-time step and a recovery code work for exactly one of many askers', async () => {
+        await storage.secondFactors.begin(secret())
+        expect(await storage.secondFactors.get(ANN.id)).toEqual(secret())
+        await storage.secondFactors.confirm(ANN.id, { at: 2, step: 7, recoveryHashes: ['r1', 'r2'] })
+        expect(await storage.secondFactors.listAll()).toEqual([secret({ confirmedAt: 2, lastStep: 7 })])
+        expect(await storage.secondFactors.takeStep(ANN.id, 7)).toBe(false)
+        const steps = await Promise.all([8, 8, 8].map((step) => storage.secondFactors.takeStep(ANN.id, step)))
+        expect(steps.filter(Boolean)).toHaveLength(1)
+        const codes = await Promise.all(['r1', 'r1', 'nope'].map((hash) => storage.secondFactors.takeRecoveryCode(ANN.id, hash)))
+        expect(codes.filter(Boolean)).toHaveLength(1)
+        expect(await storage.secondFactors.countRecoveryCodes(ANN.id)).toBe(1)
+        await storage.secondFactors.replaceRecoveryCodes(ANN.id, ['n1', 'n2', 'n3'])
+        expect(await storage.secondFactors.takeRecoveryCode(ANN.id, 'r2')).toBe(false)
+        await storage.connections.replaceCredentials([], Uint8Array.of(7), [{ personId: ANN.id, sealedSecret: Uint8Array.of(5) }])
+        expect((await storage.secondFactors.get(ANN.id))?.sealedSecret).toEqual(Uint8Array.of(5))
+        await storage.secondFactors.delete(ANN.id)
+        expect(await storage.secondFactors.get(ANN.id)).toBeNull()
+      })
+
+      test('an invitation makes one person, and none where the address has an account', async () => {
+        await storage.invitations.insert(invitation())
+        await storage.invitations.insert(invitation({ id: 'inv_2' as InvitationId, tokenHash: 'uu', email: 'ANN@example.com' }))
+        expect(await storage.invitations.findByToken('tt')).toEqual(invitation())
+        expect(await storage.invitations.get(OTHER, 'inv_1' as InvitationId)).toBeNull()
+        await storage.invitations.setRole(ACME, 'inv_1' as InvitationId, 'ciso')
+        expect((await storage.invitations.list(ACME)).map(({ role }) => role)).toEqual(['ciso', 'developer'])
+        const bob = { ...ANN, id: 'per_2' as PersonId, email: 'bob@example.com' }
+        const outcomes = await Promise.all([1, 2].map((copy) => storage.invitations.accept('inv_1' as InvitationId, { ...bob, id: `per_b${copy}` as PersonId })))
+        expect(outcomes.map(({ ok }) => ok)).toEqual([true, false])
+        expect(await storage.invitations.accept('inv_2' as InvitationId, { ...bob, id: 'per_3' as PersonId, email: 'ANN@example.com' })).toMatchObject({ ok: false, code: 'conflict' })
+        expect(await storage.invitations.findByToken('uu')).not.toBeNull()
+        await storage.invitations.delete(ACME, 'inv_2' as InvitationId)
+        expect(await storage.invitations.list(ACME)).toEqual([])
       })
     })
 

@@ -9,6 +9,7 @@ import type { AgentSession } from '../core/session.ts'
 import { createEventBus } from '../events/bus.ts'
 import { fakeAuditLog } from './fake-audit-log.ts'
 import { checkUrlShape, countingIds, fakeCallsInFlight, fakeUpstreams, fakeVault, fixedClock, TEST_NOW, type ScriptedAnswer } from './fake-ports.ts'
+import { fakeInvitations, fakeOidcIdentities, fakePersonSessions, fakeSecondFactors, fakeTotp } from './fake-sign-in.ts'
 import { fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions } from './fake-stores.ts'
 
 export const ORGANIZATION = 'org_one' as OrganizationId
@@ -21,9 +22,11 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
   const ids = countingIds()
   const sessions = fakeSessions()
   let minted = 0
+  const people = fakePeople()
   const fakes = {
-    clock, ids, sessions,
-    organizations: fakeOrganizations(), people: fakePeople(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
+    clock, ids, sessions, people,
+    personSessions: fakePersonSessions(), invitations: fakeInvitations(people), secondFactors: fakeSecondFactors(), oidcIdentities: fakeOidcIdentities(),
+    organizations: fakeOrganizations(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
     policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
     events: createEventBus({ replayMax: 100, queueMax: 50, subscribersMax: 100, boot: 'boot' }),
     upstreams: fakeUpstreams(options.upstream ?? ((): ScriptedAnswer => ({ status: 500 }))),
@@ -40,6 +43,14 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
       return { key, prefix: `${key.slice(0, 7)}…`, hash: hashOf(key) }
     },
     hashPassword: async (plain) => `hash of ${plain.length}`,
+    verifyPassword: async (plain, hash) => hash === `hash of ${plain.length}`,
+    mintToken() {
+      const token = String(++minted).padStart(43, 't')
+      return { token, hash: hashOf(token) }
+    },
+    hashToken: hashOf,
+    mintRecoveryCode: () => `aaaa-bbbb-cccc-${String(++minted).padStart(4, 'd').replace(/[0189]/g, 'e')}`,
+    totp: fakeTotp,
   }
   for (const id of [ORGANIZATION, OTHER_ORGANIZATION]) {
     await ports.organizations.insert({ id, name: `The ${id}`, createdAt: TEST_NOW, suspension: null })

@@ -2,6 +2,7 @@ import type { Database } from 'bun:sqlite'
 import { z } from 'zod'
 import { AnomalySettings, AuthType, DenialStyle, Transport, type Connection } from '../../core/connection.ts'
 import type { ConnectionId, OrganizationId } from '../../core/ids.ts'
+import type { TotpSecret } from '../../core/person-session.ts'
 import type { ConnectionStore } from '../../core/ports.ts'
 import { ok, refuse, type Result } from '../../core/result.ts'
 import { sqliteCode } from './database.ts'
@@ -31,8 +32,11 @@ export function connectionStore(db: Database, durably: Durably): ConnectionStore
   const suspend = db.prepare('UPDATE connections SET suspended_at = ?, suspended_by = ?, suspended_reason = ? WHERE organization_id = ? AND id = ?')
   const reseal = db.prepare('UPDATE connections SET sealed_credential = ? WHERE id = ?')
   const setSetting = db.prepare(SET_SETTING)
-  const replaceAll = db.transaction((sealed: { id: ConnectionId; sealedCredential: Uint8Array }[], keyCheck: Uint8Array) => {
+  const resealFactor = db.prepare('UPDATE totp_secrets SET sealed_secret = ? WHERE person_id = ?')
+  type Factor = Pick<TotpSecret, 'personId' | 'sealedSecret'>
+  const replaceAll = db.transaction((sealed: { id: ConnectionId; sealedCredential: Uint8Array }[], keyCheck: Uint8Array, factors: Factor[]) => {
     for (const { id, sealedCredential } of sealed) reseal.run(sealedCredential, id)
+    for (const { personId, sealedSecret } of factors) resealFactor.run(sealedSecret, personId)
     setSetting.run(KEY_CHECK_SETTING, keyCheck)
   })
   return {
@@ -58,8 +62,8 @@ export function connectionStore(db: Database, durably: Durably): ConnectionStore
     async setSuspension(organizationId, id, suspension) {
       await durably(() => suspend.run(...suspensionValues(suspension), organizationId, id))
     },
-    async replaceCredentials(sealed, keyCheck) {
-      await durably(() => replaceAll.immediate(sealed, keyCheck))
+    async replaceCredentials(sealed, keyCheck, secondFactors = []) {
+      await durably(() => replaceAll.immediate(sealed, keyCheck, secondFactors))
     },
   }
 }

@@ -8,15 +8,24 @@ import type { Durably } from './durable.ts'
 
 const Row = z.object({ id: z.string(), organization_id: z.string(), email: z.string(), name: z.string(), role: Role, password_hash: z.string(), created_at: z.number() })
 
+export const INSERT_PERSON = 'INSERT INTO people (id, organization_id, email, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)'
+
+export function personValues(person: Person) {
+  return [person.id, person.organizationId, person.email, person.name, person.role, person.passwordHash, person.createdAt]
+}
+
 /** E-mail addresses are found whatever the case of their ASCII letters. */
 export function personStore(db: Database, durably: Durably): PersonStore {
-  const insert = db.prepare('INSERT INTO people (id, organization_id, email, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const insert = db.prepare(INSERT_PERSON)
   const get = db.prepare('SELECT * FROM people WHERE id = ?')
   const findByEmail = db.prepare('SELECT * FROM people WHERE email = ?')
   const list = db.prepare('SELECT * FROM people WHERE organization_id = ? ORDER BY created_at, id')
+  const update = db.prepare('UPDATE people SET name = ?, role = ?, password_hash = ? WHERE id = ?')
+  // What hangs on a person goes by itself: the tables of sign-in cascade.
+  const remove = db.prepare('DELETE FROM people WHERE organization_id = ? AND id = ?')
   return {
     async insert(person) {
-      await durably(() => insert.run(person.id, person.organizationId, person.email, person.name, person.role, person.passwordHash, person.createdAt))
+      await durably(() => insert.run(...personValues(person)))
     },
     async get(id) {
       return readOrNull(get.get(id))
@@ -26,6 +35,12 @@ export function personStore(db: Database, durably: Durably): PersonStore {
     },
     async list(organizationId) {
       return list.all(organizationId).map(read)
+    },
+    async update(person) {
+      await durably(() => update.run(person.name, person.role, person.passwordHash, person.id))
+    },
+    async delete(organizationId, id) {
+      await durably(() => remove.run(organizationId, id))
     },
   }
 }

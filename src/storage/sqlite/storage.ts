@@ -1,5 +1,5 @@
 import { chmodSync, closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs'
-import type { KeyId, McpSessionId, SessionId } from '../../core/ids.ts'
+import type { KeyId, McpSessionId, PersonSessionId, SessionId } from '../../core/ids.ts'
 import type { Log, Storage } from '../../core/ports.ts'
 import type { AgentSession } from '../../core/session.ts'
 import type { EpochMs } from '../../core/time.ts'
@@ -9,11 +9,15 @@ import { connectionStore } from './connections.ts'
 import type { OpenedDatabase } from './database.ts'
 import { durableWrites } from './durable.ts'
 import { GroupCommit } from './group-commit.ts'
+import { invitationStore } from './invitations.ts'
 import { keyStore, TOUCH_KEY } from './keys.ts'
 import { mcpSessionStore, TOUCH_MCP_SESSION } from './mcp-sessions.ts'
+import { oidcIdentityStore } from './oidc-identities.ts'
 import { organizationStore } from './organizations.ts'
 import { personStore } from './people.ts'
+import { personSessionStore, TOUCH_PERSON_SESSION } from './person-sessions.ts'
 import { policyStore } from './policies.ts'
+import { secondFactorStore } from './second-factors.ts'
 import { sessionStore, TOUCH_SESSION } from './sessions.ts'
 import { settingStore } from './settings.ts'
 import { Touches } from './touches.ts'
@@ -43,6 +47,8 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
   const keyTouches = new Touches<KeyId, EpochMs>(commit, log, (id, at) => { touchKey.run(at, id) })
   const touchMcpSession = db.prepare(TOUCH_MCP_SESSION)
   const mcpTouches = new Touches<McpSessionId, EpochMs>(commit, log, (id, at) => { touchMcpSession.run(at, id) })
+  const touchPersonSession = db.prepare(TOUCH_PERSON_SESSION)
+  const personTouches = new Touches<PersonSessionId, EpochMs>(commit, log, (id, at) => { touchPersonSession.run(at, id) })
   const touchSession = db.prepare(TOUCH_SESSION)
   const sessionTouches = new Touches<SessionId, AgentSession>(commit, log, (id, session) => {
     touchSession.run(session.toolCallsCount, session.lastCallAt, session.user, id)
@@ -52,6 +58,10 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
   return {
     organizations: organizationStore(db, durably),
     people: personStore(db, durably),
+    personSessions: personSessionStore(db, durably, personTouches),
+    invitations: invitationStore(db, durably),
+    secondFactors: secondFactorStore(db, durably),
+    oidcIdentities: oidcIdentityStore(db, durably),
     keys: keyStore(db, durably, keyTouches),
     connections: connectionStore(db, durably),
     policies: policyStore(db, durably),
@@ -64,7 +74,7 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
       return statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     },
     async close() {
-      for (const touches of [keyTouches, mcpTouches, sessionTouches]) await touches.close()
+      for (const touches of [keyTouches, mcpTouches, personTouches, sessionTouches]) await touches.close()
       await auditLog.close()
       commit.close()
       await background.close()
