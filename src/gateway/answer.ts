@@ -1,8 +1,9 @@
-import type { AuditStatus } from '../core/audit.ts'
 import type { Connection } from '../core/connection.ts'
 import { UpstreamFailure } from '../core/ports.ts'
 import type { HeaderList, UpstreamAnswer, UpstreamBody } from '../core/ports.ts'
 import { refuse } from '../core/result.ts'
+import { rpcErrorReason } from './awaited-answers.ts'
+import type { AwaitedAnswers } from './awaited-answers.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { refused } from './outcome.ts'
 import type { Answered, Refused } from './outcome.ts'
@@ -27,8 +28,8 @@ export function isEventStream(answer: UpstreamAnswer): boolean {
 }
 
 /** Reads a whole answer that is not an event stream and judges it: the caller gets MCP, or a refusal that says what came instead. */
-export async function readAnswer(answer: UpstreamAnswer, facts: { call: IncomingCall; connection: Connection; responseBytesMax: number }): Promise<Answered | Refused> {
-  const { call, connection } = facts
+export async function readAnswer(answer: UpstreamAnswer, facts: { call: IncomingCall; connection: Connection; awaited: AwaitedAnswers; responseBytesMax: number }): Promise<Answered | Refused> {
+  const { connection } = facts
   const server = `The MCP server behind "${connection.slug}"`
   let body: Uint8Array
   try {
@@ -40,37 +41,32 @@ export async function readAnswer(answer: UpstreamAnswer, facts: { call: Incoming
   const { status } = answer
   if (status === 401 || status === 403 || status === 407) return refused(refuse('upstream_invalid', `${server} does not accept the credential of this connection.`))
   if (status >= 300 && status < 400) return refused(refuse('upstream_invalid', `${server} answered with a redirect, which is not followed.`))
-  const isRequest = call.messages.some((message) => message.kind === 'request')
   if (status >= 200 && status < 300) {
-    if (body.length === 0 || status === 202 || status === 204) return emptyAnswer(answer, isRequest, server)
+    if (body.length === 0 || status === 202 || status === 204) return emptyAnswer(answer, facts.awaited, server)
     if (contentTypeOf(answer) !== 'application/json') return refused(refuse('upstream_invalid', `${server} answered with ${shownType(answer)} instead of JSON.`))
     return jsonAnswer(answer, body, facts, server)
   }
-  return errorAnswer(answer, body, call, server)
+  return errorAnswer(answer, body, facts, server)
 }
 
-function emptyAnswer(answer: UpstreamAnswer, isRequest: boolean, server: string): Answered | Refused {
-  if (isRequest) return refused(refuse('upstream_invalid', `${server} gave an empty answer to a request.`))
-  return { kind: 'answered', httpStatus: answer.status, headers: relayedHeaders(answer), body: null, status: 'ok', reason: null }
+function emptyAnswer(answer: UpstreamAnswer, awaited: AwaitedAnswers, server: string): Answered | Refused {
+  if (awaited.isWaiting) return refused(refuse('upstream_invalid', `${server} gave an empty answer to a request.`))
+  return { kind: 'answered', httpStatus: answer.status, headers: relayedHeaders(answer), body: null, endings: awaited.endings }
 }
 
-function jsonAnswer(answer: UpstreamAnswer, body: Uint8Array, facts: { call: IncomingCall; connection: Connection }, server: string): Answered | Refused {
-  const value = parseJson(body)
-  const verdict = judgeJson(value, facts.call)
-  if (verdict === null) return refused(refuse('upstream_invalid', `${server} gave an answer that does not answer this request.`))
-  return { kind: 'answered', httpStatus: answer.status, headers: relayedHeaders(answer), body, status: verdict.status, reason: verdict.reason }
+function jsonAnswer(answer: UpstreamAnswer, body: Uint8Array, facts: { call: IncomingCall; awaited: AwaitedAnswers }, server: string): Answered | Refused {
+  if (!isAnswered(parseJson(body), facts.call, facts.awaited)) return refused(refuse('upstream_invalid', `${server} gave an answer that does not answer this request.`))
+  return { kind: 'answered', httpStatus: answer.status, headers: relayedHeaders(answer), body, endings: facts.awaited.endings }
 }
 
 /** An error status: passed on untouched when it is a JSON-RPC error, so that clients can negotiate; else in words of our own. */
-function errorAnswer(answer: UpstreamAnswer, body: Uint8Array, call: IncomingCall, server: string): Answered | Refused {
+function errorAnswer(answer: UpstreamAnswer, body: Uint8Array, facts: { call: IncomingCall; awaited: AwaitedAnswers }, server: string): Answered | Refused {
+  const { call } = facts
   const value = parseJson(body)
-  const isRpcError = typeof value === 'object' && value !== null && 'error' in value && (value as Record<string, unknown>).jsonrpc === '2.0' && isIdOfError((value as Record<string, unknown>).id, call)
-  const isRelayedStatus = RELAYED_ERRORS.has(answer.status)
-  if (isRpcError) {
-    return {
-      kind: 'answered', httpStatus: isRelayedStatus || answer.status >= 500 ? answer.status : 400, headers: relayedHeaders(answer), body,
-      status: 'rpc_error', reason: rpcReason(value as Record<string, unknown>),
-    }
+  if (isErrorOf(value, call)) {
+    const httpStatus = RELAYED_ERRORS.has(answer.status) || answer.status >= 500 ? answer.status : 400
+    facts.awaited.endRest({ status: 'rpc_error', reason: rpcErrorReason(value) })
+    return { kind: 'answered', httpStatus, headers: relayedHeaders(answer), body, endings: facts.awaited.endings }
   }
   const refusal = refuse('upstream_invalid', `${server} answered with HTTP status ${answer.status}.`)
   const retryAfter = Number(answer.headers.find(([name]) => name === 'retry-after')?.[1])
@@ -85,51 +81,19 @@ function errorAnswer(answer: UpstreamAnswer, body: Uint8Array, call: IncomingCal
   return refused(refusal)
 }
 
-export interface JsonVerdict {
-  status: AuditStatus
-  reason: string | null
-}
-
-/** Null when the value does not answer the call's request(s). */
-function judgeJson(value: unknown, call: IncomingCall): JsonVerdict | null {
-  const requests = call.messages.filter((message) => message.kind === 'request')
-  if (requests.length === 0) return typeof value === 'object' && value !== null ? { status: 'ok', reason: null } : null
-  if (call.isBatch) {
-    if (!Array.isArray(value)) return judgeResponse(value, call)
-    const verdicts = value.map((item) => judgeResponse(item, call))
-    return verdicts.find((verdict) => verdict === null) === null ? null : (verdicts.find((verdict) => verdict?.status !== 'ok') ?? { status: 'ok', reason: null })
-  }
-  return judgeResponse(value, call)
-}
-
-/** What one JSON-RPC response means for the record; null when it is none, or answers another request. */
-export function judgeResponse(value: unknown, call: IncomingCall): JsonVerdict | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-  const message = value as Record<string, unknown>
-  if (message.jsonrpc !== '2.0' || !isIdOfCall(message.id, call)) return null
-  if ('error' in message) return { status: 'rpc_error', reason: rpcReason(message) }
-  const result = message.result
-  if (typeof result !== 'object' || result === null) return null
-  return { status: (result as Record<string, unknown>).isError === true ? 'tool_error' : 'ok', reason: null }
-}
-
-function isIdOfCall(id: unknown, call: IncomingCall): boolean {
-  for (const message of call.messages) {
-    if (message.kind === 'request' && message.idText !== null && JSON.parse(message.idText) === id) return true
-  }
-  return false
+/** False when the value does not answer every request of the call, each once and nothing else. */
+function isAnswered(value: unknown, call: IncomingCall, awaited: AwaitedAnswers): boolean {
+  if (!awaited.isWaiting) return typeof value === 'object' && value !== null
+  const items = call.isBatch && Array.isArray(value) ? value : [value]
+  return items.every((item) => awaited.take(item)) && !awaited.isWaiting
 }
 
 /** A server that refuses a request as unreadable answers without its id. */
-function isIdOfError(id: unknown, call: IncomingCall): boolean {
-  return id === null || id === undefined || isIdOfCall(id, call)
-}
-
-function rpcReason(message: Record<string, unknown>): string | null {
-  const error = message.error
-  if (typeof error !== 'object' || error === null) return null
-  const { code, message: text } = error as { code?: unknown; message?: unknown }
-  return `Upstream error ${typeof code === 'number' ? code : '?'}: ${typeof text === 'string' ? text.slice(0, 300) : ''}`
+function isErrorOf(value: unknown, call: IncomingCall): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || !('error' in value)) return false
+  const { jsonrpc, id } = value as { jsonrpc?: unknown; id?: unknown }
+  const isOwn = id === null || id === undefined || call.messages.some(({ idText }) => idText !== null && JSON.parse(idText) === id)
+  return jsonrpc === '2.0' && isOwn
 }
 
 function parseJson(body: Uint8Array): unknown {

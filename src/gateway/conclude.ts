@@ -1,4 +1,5 @@
 import type { AuditCompletion } from '../core/audit.ts'
+import type { Ending } from './awaited-answers.ts'
 import { refused } from './outcome.ts'
 import type { Answered, Outcome, Refused } from './outcome.ts'
 import { statusOfRefusal } from './outcome.ts'
@@ -13,45 +14,51 @@ import type { Trail } from './trail.ts'
 
 /** Steps 8 to 10 for a call that has its outcome in hand. Without a record there is no answer: the outcome becomes `audit_unavailable`. */
 export async function concludeCall(gw: Gateway, trail: Trail, outcome: Refused | Answered): Promise<Outcome> {
-  const completion = outcome.kind === 'refused' ? completionOfRefusal(gw, trail, outcome) : completionOfAnswer(gw, trail, outcome)
+  const completions = outcome.kind === 'refused' ? completionsOfRefusal(gw, trail, outcome) : completionsOfAnswer(gw, trail, outcome)
   if (outcome.kind === 'refused' && trail.tickets === null) markRefused(trail, outcome)
-  return (await putOnRecord(gw, trail, completion)) ?? outcome
+  return (await putOnRecord(gw, trail, completions)) ?? outcome
 }
 
 /** Steps 8 to 10 for a streamed answer, when its end is known. */
 export async function concludeStream(gw: Gateway, trail: Trail, ending: StreamEnding): Promise<void> {
   trail.responseBytes = ending.responseBytes
-  await putOnRecord(gw, trail, { ...baseCompletion(gw, trail), status: ending.status, httpStatus: 200, ...(ending.reason === null ? {} : { reason: ending.reason }) })
+  await putOnRecord(gw, trail, completionsOf(gw, trail, { endings: ending.endings, httpStatus: 200 }))
 }
 
-async function putOnRecord(gw: Gateway, trail: Trail, completion: AuditCompletion): Promise<Outcome | null> {
+/** @param completions one per message of the call */
+async function putOnRecord(gw: Gateway, trail: Trail, completions: AuditCompletion[]): Promise<Outcome | null> {
   // Strangers belong to no organization; their attempts are on record through `AuthFailures`.
   if (trail.organizationId === null) return null
   const findings = scoreAnomaly(gw.anomalies, gw.log, trail.connection, trail.entries, trail.startedAt)                //  8
   const drafts = trail.tickets === null ? draftRows(trail, trail.organizationId, gw.limits) : trail.tickets.map((ticket) => ticket.draft)
-  const recorded = await appendAudit(gw.auditLog, { tickets: trail.tickets, drafts, completion, findings })            //  9
+  const recorded = await appendAudit(gw.auditLog, { tickets: trail.tickets, drafts, completions, findings })            //  9
   if (!recorded.ok && trail.tickets === null) return refused(recorded)
-  const slug = trail.connection?.slug ?? trail.call.slug
-  broadcast(gw.events, trail.organizationId, { connection: slug, sessionId: trail.session?.id ?? null, entries: trail.entries, completion, findings, now: gw.clock.now() }) // 10
-  for (const entry of trail.entries) {
-    gw.metrics.callEnded({ connection: trail.connection?.slug ?? '', action: entry.decision?.action ?? 'deny', status: completion.status, latencyMs: completion.latencyMs, upstreamMs: completion.upstreamMs })
+  if (trail.connection !== null) {
+    const facts = { connection: trail.connection.slug, sessionId: trail.session?.id ?? null, entries: trail.entries, completions, findings, now: gw.clock.now() }
+    broadcast(gw.events, trail.organizationId, facts)                                                                   // 10
+  }
+  for (const [index, entry] of trail.entries.entries()) {
+    const { status, latencyMs, upstreamMs } = completions[index] as AuditCompletion
+    gw.metrics.callEnded({ connection: trail.connection?.slug ?? '', action: entry.decision?.action ?? 'deny', status, latencyMs, upstreamMs })
   }
   for (const finding of findings) gw.metrics.anomaly(finding.anomalyType)
   return null
 }
 
-function completionOfRefusal(gw: Gateway, trail: Trail, outcome: Refused): AuditCompletion {
-  return {
-    ...baseCompletion(gw, trail),
-    status: outcome.status ?? statusOfRefusal(outcome.refusal.code),
-    httpStatus: shapeRefusal(outcome.refusal, trail.call, trail.connection).httpStatus,
-    reason: outcome.refusal.message,
-  }
+function completionsOfRefusal(gw: Gateway, trail: Trail, outcome: Refused): AuditCompletion[] {
+  const ending = { status: outcome.status ?? statusOfRefusal(outcome.refusal.code), reason: outcome.refusal.message }
+  const { httpStatus } = shapeRefusal(outcome.refusal, trail.call, trail.connection)
+  return completionsOf(gw, trail, { endings: trail.entries.map(() => ending), httpStatus })
 }
 
-function completionOfAnswer(gw: Gateway, trail: Trail, outcome: Answered): AuditCompletion {
+function completionsOfAnswer(gw: Gateway, trail: Trail, outcome: Answered): AuditCompletion[] {
   trail.responseBytes = outcome.body?.length ?? 0
-  return { ...baseCompletion(gw, trail), status: outcome.status, httpStatus: outcome.httpStatus, ...(outcome.reason === null ? {} : { reason: outcome.reason }) }
+  return completionsOf(gw, trail, outcome)
+}
+
+function completionsOf(gw: Gateway, trail: Trail, facts: { endings: Ending[]; httpStatus: number }): AuditCompletion[] {
+  const base = { ...baseCompletion(gw, trail), httpStatus: facts.httpStatus }
+  return facts.endings.map(({ status, reason }) => ({ ...base, status, ...(reason === null ? {} : { reason }) }))
 }
 
 function baseCompletion(gw: Gateway, trail: Trail): Omit<AuditCompletion, 'status' | 'httpStatus'> {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { Connection } from '../core/connection.ts'
 import { rawUpstream, type RawUpstream } from '../testing/raw-upstream.ts'
 import { eventually, testGateway, toolCall, type TestGateway } from '../testing/test-gateway.ts'
 import { createCallRegistry } from './calls-in-flight.ts'
 import { createHeartbeats } from './heartbeats.ts'
+import { AwaitedAnswers } from './awaited-answers.ts'
 import { relayEventStream } from './relay.ts'
 import type { IncomingCall } from './incoming-call.ts'
 
@@ -185,8 +187,14 @@ describe('heartbeats', () => {
     let wake = () => {}
     const registry = createCallRegistry()
     const endings: string[] = []
+    const call = {
+      messages: [{ kind: 'request', idText: '"s"', method: 'tools/call', params: null, era: 'legacy', envelopeVersion: null, bytes: 0 }],
+      requestId: 'req_1', header: () => null,
+    } as unknown as IncomingCall
     const stream = relayEventStream({
-      call: { messages: [{ kind: 'request', idText: '"s"', method: 'tools/call', params: null, era: 'legacy', envelopeVersion: null, bytes: 0 }], requestId: 'req_1' } as unknown as IncomingCall,
+      call,
+      connection: { denials: 'http' } as Connection,
+      awaited: new AwaitedAnswers(call.messages, () => {}),
       underWay: registry.begin(new AbortController().signal),
       answer: {
         status: 200, headers: [],
@@ -203,7 +211,7 @@ describe('heartbeats', () => {
         beats.add(beat)
         return () => void beats.delete(beat)
       } },
-      conclude: async ({ status }) => void endings.push(status),
+      conclude: async (ending) => void endings.push(...ending.endings.map(({ status }) => status)),
       release() {},
     })
     const feed = (text: string | null) => {

@@ -7,6 +7,7 @@ import type { OrganizationId } from '../core/ids.ts'
 import type { CallRegistry } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
+import type { TaskOwners } from './task-owners.ts'
 
 /** Bounds on a call, from the configuration. */
 export interface GatewayLimits {
@@ -47,6 +48,7 @@ export interface Gateway {
   anomalies: AnomalyDetector
   events: EventBus
   calls: CallRegistry
+  tasks: TaskOwners
   heartbeats: Heartbeats
   metrics: CallMetrics
   limits: GatewayLimits

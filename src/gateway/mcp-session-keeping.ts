@@ -36,7 +36,7 @@ export async function keepMcpSession(
       id, organizationId: caller.organizationId, connectionId: connection.id, principalId: caller.principal.id, upstreamId, protocolVersion: null, createdAt: now, lastUsedAt: now,
     })
   } catch (error) {
-    if (error instanceof AuditUnavailable) return refuse('audit_unavailable')
+    if (error instanceof AuditUnavailable) return refuse('audit_unavailable', 'The new session cannot be put on record, so it cannot be used.')
     throw error
   }
   return ok([['mcp-session-id', id]])

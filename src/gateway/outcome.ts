@@ -1,4 +1,5 @@
 import type { AuditStatus } from '../core/audit.ts'
+import type { Ending } from './awaited-answers.ts'
 import type { HeaderList } from '../core/ports.ts'
 import type { Refusal, RefusalCode } from '../core/result.ts'
 import { assertNever } from '../core/result.ts'
@@ -22,8 +23,8 @@ export interface Answered {
   httpStatus: number
   headers: HeaderList
   body: Uint8Array | null
-  status: AuditStatus
-  reason: string | null
+  /** One per message of the call. */
+  endings: Ending[]
 }
 
 /** An answer that is relayed while it arrives. The record is completed by the relay, through `Trail.conclude`. */

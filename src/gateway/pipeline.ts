@@ -7,6 +7,7 @@ import type { UpstreamAnswer } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { Result } from '../core/result.ts'
 import { isEventStream, readAnswer, relayedHeaders } from './answer.ts'
+import { AwaitedAnswers } from './awaited-answers.ts'
 import { concludeCall, concludeStream } from './conclude.ts'
 import type { Gateway } from './gateway.ts'
 import { assertionHeaders, mcpSessionIdOf } from './incoming-call.ts'
@@ -18,6 +19,7 @@ import { relayEventStream, statusOfCut } from './relay.ts'
 import { applyAction } from './steps/apply-action.ts'
 import { authenticate } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
+import { checkTasks } from './steps/check-tasks.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
 import { decideEntry, strictestOf } from './steps/decide-policy.ts'
 import { checkCredential, forward } from './steps/forward.ts'
@@ -47,7 +49,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   trail.caller = caller.value
   trail.organizationId = underWay.organizationId = caller.value.organizationId
   underWay.principalId = caller.value.principal.id
-  const assertions = readAssertions(assertionHeaders(call), () => `ig_trace_${gw.ids.randomHex(16)}`)
+  const assertions = readAssertions(assertionHeaders(call), () => gw.ids.next('ig_trace'))
   if (assertions.ok) trail.assertions = assertions.value
 
   const connection = await resolveConnection(gw.connections, caller.value, call.slug)                             //  2
@@ -68,6 +70,8 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
   if (!mcpSession.ok) return refused(mcpSession)
   trail.mcpSession = mcpSession.value
+  const ownTasks = checkTasks(gw.tasks, { caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, messages: call.messages })
+  if (!ownTasks.ok) return refused(ownTasks)
   const toolCalls = toolCallsIn(trail.entries)
   const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls, now })
   trail.session = session
@@ -105,7 +109,10 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const answer = await forward(gw.vault, gw.upstreams, { call, connection: connection.value, mcpSession: mcpSession.value, underWay })
   trail.upstreamMs = gw.clock.elapsed() - sentAt
   if (!answer.ok) return refused(answer, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
-  return relayAnswer(gw, trail, answer.value, connection.value, caller.value)
+  return relayAnswer(gw, trail, answer.value, connection.value, caller.value).catch((error: unknown) => {
+    answer.value.body.cancel()
+    throw error
+  })
 }
 
 /** Turns the head of the upstream's answer into ours: a stream that is relayed, or a whole answer that is read and judged. */
@@ -116,8 +123,9 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     answer.body.cancel()
     return refused(session)
   }
+  const awaited = new AwaitedAnswers(call.messages, (taskId) => gw.tasks.note(connection.id, taskId, caller.principal.id))
   if (!isEventStream(answer)) {
-    const outcome = await readAnswer(answer, { call, connection, responseBytesMax: gw.limits.responseBytesMax })
+    const outcome = await readAnswer(answer, { call, connection, awaited, responseBytesMax: gw.limits.responseBytesMax })
     if (trail.underWay.signal.aborted) return refused(refusalOfCut(trail.underWay), { status: statusOfCut(trail.underWay) })
     if (outcome.kind === 'answered') outcome.headers.push(...session.value)
     return outcome
@@ -126,6 +134,8 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
   if (isListening(call)) gw.calls.listen(trail.underWay)
   const stream = relayEventStream({
     call,
+    connection,
+    awaited,
     underWay: trail.underWay,
     answer,
     heartbeats: gw.heartbeats,

@@ -1,26 +1,29 @@
 import type { AuditStatus } from '../core/audit.ts'
+import type { Connection } from '../core/connection.ts'
 import { UpstreamFailure } from '../core/ports.ts'
 import type { UpstreamAnswer } from '../core/ports.ts'
 import type { Refusal } from '../core/result.ts'
-import { refuse } from '../core/result.ts'
-import { rpcErrorText } from '../core/rpc-error.ts'
+import { assertNever, refuse } from '../core/result.ts'
 import { createSseScanner } from '../core/sse.ts'
 import type { SseEvent } from '../core/sse.ts'
-import { judgeResponse } from './answer.ts'
+import type { AwaitedAnswers, Ending } from './awaited-answers.ts'
 import type { CallUnderWay } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import { refusalBody } from './refusal-body.ts'
+import { shapeRefusal } from './refusal-shape.ts'
 import { refusalOfCut } from './upstream-refusals.ts'
 
-/** How a relayed stream ended, for the record. */
+/** How a relayed stream ended, for the record: one ending per message of the call. */
 export interface StreamEnding {
-  status: AuditStatus
-  reason: string | null
+  endings: Ending[]
   responseBytes: number
 }
 
 export interface RelayFacts {
   call: IncomingCall
+  connection: Connection
+  awaited: AwaitedAnswers
   underWay: CallUnderWay
   answer: UpstreamAnswer
   heartbeats: Heartbeats
@@ -37,17 +40,18 @@ const ENCODER = new TextEncoder()
 const OPENING = ENCODER.encode(': open\n\n')
 /** One line only: it may stand between the lines of an event, where an empty line would end the event. */
 const HEARTBEAT = ENCODER.encode(': ping\n')
+const BLANK_LINE = ENCODER.encode('\n\n')
+const RESUMABLE: Ending = { status: 'interrupted', reason: 'The stream ended before its answer; the client can resume it.' }
+/** A stream that only listens has no end of its own: the caller leaving it is the normal one. */
+const LEFT_LISTENING: Ending = { status: 'ok', reason: null }
 
 /**
  * Passes an event stream on as it arrives, unchanged but for comments, and watches for the responses that the call waits for.
  * The answer is on record before its last byte leaves.
  */
 export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> {
-  const { call, underWay, answer } = facts
-  const awaited = new Map<unknown, string>()
-  for (const message of call.messages) if (message.kind === 'request' && message.idText !== null) awaited.set(JSON.parse(message.idText), message.idText)
-  const needsResponse = awaited.size > 0
-  let verdict: { status: AuditStatus; reason: string | null } = { status: 'ok', reason: null }
+  const { call, awaited, underWay, answer } = facts
+  const needsResponse = awaited.isWaiting
   let responseBytes = 0
   let isConcluded = false
   let isOver = false
@@ -60,19 +64,15 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
 
   function noteEvent(event: SseEvent): void {
     if (event.isOversize) sawOversize = true
-    if (event.data === null || awaited.size === 0) return
+    if (event.data === null || !awaited.isWaiting) return
     const value = parse(event.data)
-    for (const item of Array.isArray(value) ? value : [value]) {
-      const judged = judgeResponse(item, call)
-      if (judged === null || !awaited.delete((item as { id: unknown }).id)) continue
-      if (judged.status !== 'ok') verdict = judged
-    }
+    for (const item of Array.isArray(value) ? value : [value]) awaited.take(item)
   }
 
-  async function conclude(ending: Omit<StreamEnding, 'responseBytes'>): Promise<void> {
+  async function conclude(): Promise<void> {
     if (isConcluded) return
     isConcluded = true
-    await facts.conclude({ ...ending, responseBytes })
+    await facts.conclude({ endings: awaited.endings, responseBytes })
   }
 
   function over(): void {
@@ -82,15 +82,25 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     facts.release()
   }
 
-  /** The stream broke before the answer was whole: the client is told in the stream itself, since its status line is long gone. */
+  /** An event that lacks its blank line at the end of the stream still counts: it is completed, for us and for the caller. */
+  function completeLastEvent(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (!awaited.isWaiting) return
+    scanner.push(BLANK_LINE)
+    if (!awaited.isWaiting) controller.enqueue(BLANK_LINE)
+  }
+
+  /** The stream ended before the answer was whole: the client is told in the stream itself, since its status line is long gone. */
   async function endEarly(controller: ReadableStreamDefaultController<Uint8Array>, refusal: Refusal, status: AuditStatus): Promise<void> {
-    const isResumable = scanner.sawId && underWay.cutBy === null
-    if (!isConcluded && !isResumable && !sawOversize) {
-      const prefix = scanner.isAtLineStart ? '\n' : '\n\n'
-      for (const idText of awaited.values()) controller.enqueue(ENCODER.encode(`${prefix}event: message\ndata: ${rpcErrorText(idText, refusal, call.requestId)}\n\n`))
-    }
     over()
-    await conclude({ status, reason: refusal.message })
+    completeLastEvent(controller)
+    const isResumable = scanner.sawId && underWay.cutBy === null
+    const isUnknown = sawOversize && underWay.cutBy === null
+    if (awaited.isWaiting && !isResumable && !isUnknown) {
+      const { form } = shapeRefusal(refusal, call, facts.connection)
+      for (const message of awaited.waiting()) controller.enqueue(ENCODER.encode(`\n\nevent: message\ndata: ${refusalBody(message, refusal, form, call.requestId)}\n\n`))
+    }
+    awaited.endRest(isUnknown ? { status: 'ok', reason: 'The answer was too large to look into.' } : isResumable ? RESUMABLE : { status, reason: refusal.message })
+    await conclude()
     closeQuietly(controller)
   }
 
@@ -120,16 +130,11 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
           }
           responseBytes += chunk.length
           scanner.push(chunk)
-          if (needsResponse && awaited.size === 0) await conclude(verdict)
+          if (needsResponse && !awaited.isWaiting) await conclude()
           controller.enqueue(chunk)
           return
         }
-        if (awaited.size > 0 && !isConcluded && !sawOversize) {
-          return await endEarly(controller, refuse('upstream_invalid', 'The MCP server closed the stream before its answer.'), scanner.sawId ? 'ok' : 'upstream_error')
-        }
-        over()
-        await conclude(verdict)
-        closeQuietly(controller)
+        await endEarly(controller, refuse('upstream_invalid', 'The MCP server closed the stream before its answer.'), 'upstream_error')
       } catch (error) {
         answer.body.cancel()
         if (isOver) return
@@ -139,9 +144,9 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     },
     async cancel() {
       answer.body.cancel()
-      // A GET stream has no end of its own: the caller leaving it is the normal one.
       over()
-      await conclude(needsResponse ? { status: 'aborted', reason: 'The caller closed the connection before the answer.' } : verdict)
+      awaited.endRest(underWay.isListening ? LEFT_LISTENING : { status: 'aborted', reason: 'The caller closed the connection before the answer.' })
+      await conclude()
     },
   }, { highWaterMark: 1 })
 }
@@ -170,8 +175,19 @@ function parse(text: string): unknown {
 
 /** The word for the record when a call was ended from this side, or left by its caller. */
 export function statusOfCut(underWay: CallUnderWay): AuditStatus {
-  if (underWay.cutBy === 'suspended') return 'suspended'
-  // Nothing was under way on it: its end is the normal one.
-  if (underWay.cutBy === 'stopping' && underWay.isListening) return 'ok'
-  return underWay.cutBy === 'stopping' ? 'interrupted' : 'aborted'
+  switch (underWay.cutBy) {
+    case 'suspended':
+      return 'suspended'
+    case 'revoked':
+      return 'unauthorized'
+    case 'deleted':
+      return 'not_found'
+    case 'stopping':
+      // Nothing was under way on a stream that only listens: its end is the normal one.
+      return underWay.isListening ? 'ok' : 'interrupted'
+    case null:
+      return underWay.isListening ? 'ok' : 'aborted'
+    default:
+      return assertNever(underWay.cutBy)
+  }
 }

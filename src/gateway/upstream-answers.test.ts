@@ -116,7 +116,7 @@ describe('good answers', () => {
     expect(await gateway.rowsOf(toolError)).toMatchObject([{ status: 'tool_error', action: 'allow' }])
     const rpcError = await answered((_request, reply) => reply.json({ jsonrpc: '2.0', id: 1, error: { code: -32602, message: 'no such city' } }))
     expect(rpcError.json.error).toEqual({ code: -32602, message: 'no such city' })
-    expect(await gateway.rowsOf(rpcError)).toMatchObject([{ status: 'rpc_error', reason: 'Upstream error -32602: no such city' }])
+    expect(await gateway.rowsOf(rpcError)).toMatchObject([{ status: 'rpc_error', reason: 'The MCP server answered with the error code -32602.' }])
   })
 
   test('a JSON-RPC error under 400 passes as it is, so that clients can negotiate', async () => {

@@ -27,10 +27,20 @@ export function refusalOfFailure(failure: UpstreamFailure, connection: Pick<Conn
   }
 }
 
-/** The caller of a cut call learns that it was cut; one who left learns nothing, but the record says so. */
-export function refusalOfCut(underWay: CallUnderWay): Refusal {
-  if (underWay.cutBy === 'suspended') return refuse('session_suspended', 'An operator of this gateway suspended the call while it was under way. Do not retry; ask them to resume.')
-  if (underWay.cutBy === 'stopping' && underWay.isListening) return refuse('shutting_down')
-  if (underWay.cutBy === 'stopping') return refuse('shutting_down', 'The gateway stopped while the call was under way. It may have been carried out.')
-  return refuse('upstream_unreachable', 'The caller closed the connection before the answer.')
+/** The caller of a cut call learns why; one who left learns nothing, but the record says so. */
+export function refusalOfCut(underWay: Pick<CallUnderWay, 'cutBy'>): Refusal {
+  switch (underWay.cutBy) {
+    case 'suspended':
+      return refuse('session_suspended', 'An operator of this gateway suspended the call while it was under way. Do not retry; ask them to resume.')
+    case 'revoked':
+      return refuse('unauthorized', 'The API key was revoked while the call was under way. It may have been carried out.')
+    case 'deleted':
+      return refuse('connection_not_found', 'The connection was deleted while the call was under way. It may have been carried out.')
+    case 'stopping':
+      return refuse('shutting_down', 'The gateway stopped while the call was under way. It may have been carried out.')
+    case null:
+      return refuse('upstream_unreachable', 'The caller closed the connection before the answer.')
+    default:
+      return assertNever(underWay.cutBy)
+  }
 }

@@ -1,10 +1,11 @@
 import type { HeaderList } from '../core/ports.ts'
 import { refuse } from '../core/result.ts'
 import type { Refusal } from '../core/result.ts'
-import { refusalFacts, rpcErrorText } from '../core/rpc-error.ts'
+import { rpcErrorText } from '../core/rpc-error.ts'
 import type { RpcMessage } from '../core/message.ts'
 import type { IncomingCall } from '../gateway/incoming-call.ts'
 import type { Refused } from '../gateway/outcome.ts'
+import { refusalBody } from '../gateway/refusal-body.ts'
 import type { RefusalShape } from '../gateway/refusal-shape.ts'
 
 const JSON_TYPE = 'application/json'
@@ -25,13 +26,14 @@ export function refusalResponse(outcome: Refused, shape: RefusalShape, call: Pic
   if (refusal.retryAfterSeconds !== undefined && shape.form === 'error') headers.push(['retry-after', String(refusal.retryAfterSeconds)])
   if (shape.form === 'accepted') return new Response(null, { status: shape.httpStatus, headers })
   headers.push(['content-type', JSON_TYPE], ['cache-control', 'no-store'])
-  return new Response(refusalBody(outcome, shape, call, extra.idText), { status: shape.httpStatus, headers })
+  return new Response(bodyOf(outcome, shape, call, extra.idText), { status: shape.httpStatus, headers })
 }
 
-function refusalBody(outcome: Refused, shape: RefusalShape, call: Pick<IncomingCall, 'messages' | 'isBatch' | 'requestId'>, idText: string | null): string {
+function bodyOf(outcome: Refused, shape: RefusalShape, call: Pick<IncomingCall, 'messages' | 'isBatch' | 'requestId'>, idText: string | null): string {
   const requests = call.messages.filter((message) => message.kind === 'request')
   const refusedMessage = outcome.index === undefined ? null : (call.messages[outcome.index] ?? null)
-  const one = (message: RpcMessage) => messageBody(message, refusedMessage === null || message === refusedMessage ? outcome.refusal : withItsBatch(outcome.refusal), shape, call.requestId)
+  const one = (message: RpcMessage) =>
+    refusalBody(message, refusedMessage === null || message === refusedMessage ? outcome.refusal : withItsBatch(outcome.refusal), shape.form, call.requestId)
   if (call.isBatch && requests.length > 0) return `[${requests.map(one).join(',')}]`
   const first = requests[0]
   return first === undefined ? rpcErrorText(idText, outcome.refusal, call.requestId) : one(first)
@@ -39,18 +41,4 @@ function refusalBody(outcome: Refused, shape: RefusalShape, call: Pick<IncomingC
 
 function withItsBatch(refusal: Refusal): Refusal {
   return refuse(refusal.code, `Refused with its batch. ${refusal.message}`)
-}
-
-function messageBody(message: RpcMessage, refusal: Refusal, shape: RefusalShape, requestId: string): string {
-  // A task-augmented call must be answered with a task, so its refusal stays a JSON-RPC error.
-  const isPlainToolCall = message.method === 'tools/call' && message.params?.task === undefined
-  if (shape.form !== 'result' || !isPlainToolCall) return rpcErrorText(message.idText, refusal, requestId)
-  const result = {
-    ...(message.era === 'modern' ? { resultType: 'complete' } : {}),
-    content: [{ type: 'text', text: refusal.message }],
-    isError: true,
-    // `data` as in the error form; its fields once more on the level where clients look for them.
-    _meta: { ...refusalFacts(refusal, requestId), data: refusalFacts(refusal, requestId) },
-  }
-  return `{"jsonrpc":"2.0","id":${message.idText ?? 'null'},"result":${JSON.stringify(result)}}`
 }

@@ -6,17 +6,17 @@ import { ok, refuse } from '../../core/result.ts'
 import type { Result } from '../../core/result.ts'
 
 /**
- * Step 9. Completes the reserved rows, or writes the whole rows of a call that was refused before any were reserved.
+ * Step 9, one completion per message of the call. Completes the reserved rows, or writes the whole rows of a call that was refused before any were reserved.
  * A refusal without a record is not given either: it becomes `audit_unavailable`.
  */
 export async function appendAudit(
-  auditLog: AuditLog, facts: { tickets: AuditTicket[] | null; drafts: AuditDraft[]; completion: AuditCompletion; findings: Finding[] },
+  auditLog: AuditLog, facts: { tickets: AuditTicket[] | null; drafts: AuditDraft[]; completions: AuditCompletion[]; findings: Finding[] },
 ): Promise<Result<void>> {
-  const { tickets, drafts, completion, findings } = facts
+  const { tickets, drafts, completions, findings } = facts
   try {
     const writes: Promise<unknown>[] = []
-    if (tickets !== null) writes.push(auditLog.complete(tickets, completion))
-    else writes.push(auditLog.append(drafts.map((draft) => ({ ...draft, ...completion, reason: completion.reason ?? draft.reason }))))
+    if (tickets !== null) for (const [index, ticket] of tickets.entries()) writes.push(auditLog.complete([ticket], completions[index] as AuditCompletion))
+    else writes.push(auditLog.append(drafts.map((draft, index) => wholeEvent(draft, completions[index] as AuditCompletion))))
     if (findings.length > 0 && drafts[0] !== undefined) writes.push(auditLog.append(findings.map((finding) => anomalyEvent(drafts[0] as AuditDraft, finding))))
     await Promise.all(writes)
     return ok(undefined)
@@ -24,6 +24,10 @@ export async function appendAudit(
     if (error instanceof AuditUnavailable) return refuse('audit_unavailable')
     throw error
   }
+}
+
+function wholeEvent(draft: AuditDraft, completion: AuditCompletion): Omit<AuditEvent, 'id'> {
+  return { ...draft, ...completion, reason: completion.reason ?? draft.reason }
 }
 
 function anomalyEvent(draft: AuditDraft, finding: Finding): Omit<AuditEvent, 'id'> {

@@ -9,19 +9,20 @@ import type { TrailEntry } from '../trail.ts'
 /** Step 10. Tool calls and anomalies to whoever watches. The bus never slows a call. */
 export function broadcast(
   events: EventBus, organizationId: OrganizationId,
-  facts: { connection: string; sessionId: string | null; entries: TrailEntry[]; completion: AuditCompletion; findings: Finding[]; now: EpochMs },
+  facts: { connection: string; sessionId: string | null; entries: TrailEntry[]; completions: AuditCompletion[]; findings: Finding[]; now: EpochMs },
 ): void {
   const timestamp = isoTime(facts.now)
-  for (const entry of facts.entries) {
-    if (entry.toolName === null) continue
+  for (const [index, entry] of facts.entries.entries()) {
+    const completion = facts.completions[index]
+    if (entry.toolName === null || completion === undefined) continue
     events.publish(organizationId, {
       type: 'tool_call',
       connection: facts.connection,
       sessionId: facts.sessionId,
       toolName: entry.toolName,
       action: entry.decision?.action ?? 'deny',
-      status: facts.completion.status,
-      latencyMs: facts.completion.latencyMs,
+      status: completion.status,
+      latencyMs: completion.latencyMs,
       timestamp,
     })
   }

@@ -47,7 +47,8 @@ function upstreamHeaders(vault: Vault, facts: { call: IncomingCall; connection: 
   const isModern = call.messages[0]?.era === 'modern'
   const headers: HeaderList = [['accept', upstreamAccept(call)]]
   if (call.body !== null) headers.push(['content-type', 'application/json'])
-  const passed = isModern ? PASSED_MODERN : PASSED_LEGACY
+  // An event id is resumed within a session that was proven to be the caller's, or not at all.
+  const passed = isModern ? PASSED_MODERN : mcpSession === null ? [] : PASSED_LEGACY
   for (const name of [...PASSED_ALWAYS, ...passed]) {
     const value = call.header(name)
     if (value !== null) headers.push([name, value])

@@ -1,0 +1,76 @@
+import type { AuditStatus } from '../core/audit.ts'
+import type { RpcMessage } from '../core/message.ts'
+
+/** How one message of a call ended. */
+export interface Ending {
+  status: AuditStatus
+  reason: string | null
+}
+
+const OK: Ending = { status: 'ok', reason: null }
+
+/** The requests of a call that have no answer yet, and how those that have one ended. Ids match by value, as clients match them. */
+export class AwaitedAnswers {
+  /** One per message of the call; what awaits no answer counts as ok. */
+  readonly endings: Ending[]
+  readonly #waiting = new Map<unknown, number>()
+  readonly #messages: RpcMessage[]
+  readonly #onTask: (taskId: string) => void
+
+  constructor(messages: RpcMessage[], onTask: (taskId: string) => void) {
+    this.#messages = messages
+    this.#onTask = onTask
+    this.endings = messages.length === 0 ? [OK] : messages.map(() => OK)
+    for (const [index, message] of messages.entries()) {
+      if (message.kind === 'request' && message.idText !== null) this.#waiting.set(JSON.parse(message.idText), index)
+    }
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  waiting(): RpcMessage[] {
+    return [...this.#waiting.values()].flatMap((index) => this.#messages[index] ?? [])
+  }
+
+  /** Takes one JSON-RPC response; false when the value is none, or answers nothing that is awaited. */
+  take(value: unknown): boolean {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+    const message = value as Record<string, unknown>
+    const index = this.#waiting.get(message.id)
+    if (message.jsonrpc !== '2.0' || index === undefined) return false
+    const ending = 'error' in message ? { status: 'rpc_error' as const, reason: rpcErrorReason(message) } : endingOfResult(message.result)
+    if (ending === null) return false
+    this.#waiting.delete(message.id)
+    this.endings[index] = ending
+    const taskId = taskIdOf(message.result)
+    if (taskId !== null) this.#onTask(taskId)
+    return true
+  }
+
+  /** Ends what still waits. */
+  endRest(ending: Ending): void {
+    for (const index of this.#waiting.values()) this.endings[index] = ending
+    this.#waiting.clear()
+  }
+}
+
+function endingOfResult(result: unknown): Ending | null {
+  if (typeof result !== 'object' || result === null) return null
+  return (result as Record<string, unknown>).isError === true ? { status: 'tool_error', reason: null } : OK
+}
+
+/** 2025-11-25 nests the task in the result, the tasks extension of 2026-07-28 makes it the result. */
+function taskIdOf(result: unknown): string | null {
+  if (typeof result !== 'object' || result === null) return null
+  const { task, taskId } = result as { task?: unknown; taskId?: unknown }
+  const id = typeof task === 'object' && task !== null ? (task as { taskId?: unknown }).taskId : taskId
+  return typeof id === 'string' ? id : null
+}
+
+/** The code alone: the text is the upstream's, who knows our credential and may quote it. */
+export function rpcErrorReason(message: Record<string, unknown>): string {
+  const code = (message.error as { code?: unknown } | null)?.code
+  return `The MCP server answered with the error code ${typeof code === 'number' && Number.isFinite(code) ? code : '?'}.`
+}
