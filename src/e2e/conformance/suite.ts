@@ -25,9 +25,11 @@ export async function judgeServer(edition: Edition, url: string, words: string[]
   return readRun(await runSuite(edition, ['server', '--url', url, ...words], folder))
 }
 
-/** Runs the suite's servers against a client: `command` is called with the address of one of them added. */
-export async function judgeClient(edition: Edition, command: string[], words: string[], folder: string): Promise<SuiteRun> {
-  return readRun(await runSuite(edition, ['client', '--command', command.join(' '), ...words], folder))
+/** Has one of the suite's servers judge a client: `command` is called with the server's address added. Answers how many checks passed, and of how many. */
+export async function judgeClient(command: string[], facts: { scenario: string; version: string }, folder: string): Promise<{ passed: number; judged: number; output: string }> {
+  const { output } = await runSuite('current', ['client', '--command', command.join(' '), '--scenario', facts.scenario, '--spec-version', facts.version], folder)
+  const found = /^Passed: (\d+)\/(\d+)/m.exec(output)
+  return { passed: Number(found?.[1] ?? -1), judged: Number(found?.[2] ?? -1), output }
 }
 
 async function runSuite(edition: Edition, words: string[], folder: string): Promise<{ exitCode: number; output: string }> {
