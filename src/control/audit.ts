@@ -3,7 +3,7 @@ import type { Actor } from '../core/caller.ts'
 import type { AuditEventId } from '../core/ids.ts'
 import { ok, type Result } from '../core/result.ts'
 import { isoTimeOrNull } from '../core/time.ts'
-import { missing, reachableConnections, requireAll, requireReach } from './access.ts'
+import { missing, reachableConnections, requireReach, type Extent } from './access.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentAuditEvent, type AuditEventView } from './present.ts'
 import { recordDone } from './record-change.ts'
@@ -13,7 +13,7 @@ export type AuditQuery = Omit<AuditFilter, 'connections'>
 export type ExportFormat = 'jsonl' | 'csv'
 
 export interface AuditControl {
-  /** Newest first. For whom only own connections count, a page may hold fewer rows than asked for. */
+  /** Newest first. For whom only some connections count, a page may hold fewer rows than asked for. */
   query(actor: Actor, filter: AuditQuery, page: { limit: number; cursor?: string }): Promise<Result<Page<AuditEventView>>>
   get(actor: Actor, id: string): Promise<Result<AuditEventView>>
   /** All matching rows in chunks, newest first. That somebody took them along is on record before the first one leaves. */
@@ -26,7 +26,7 @@ export function auditControl(ports: AuditPorts): AuditControl {
       const extent = requireReach(actor, 'audit.read')
       if (!extent.ok) return extent
       if (extent.value === 'all') return presentPage(await ports.auditLog.query(actor.organizationId, filter, page), () => true)
-      const own = await ownSince(ports, actor)
+      const own = await ownSince(ports, actor, extent.value)
       if (own.size === 0 || (filter.connection !== undefined && !own.has(filter.connection))) return ok({ items: [] })
       const found = await ports.auditLog.query(actor.organizationId, { ...filter, connections: [...own.keys()] }, page)
       return presentPage(found, (event) => isOwn(own, event))
@@ -37,24 +37,28 @@ export function auditControl(ports: AuditPorts): AuditControl {
       if (!extent.ok) return extent
       const event = await ports.auditLog.get(actor.organizationId, id as AuditEventId)
       if (event === null) return missing('audit event')
-      if (extent.value === 'own' && !isOwn(await ownSince(ports, actor), event)) return missing('audit event')
+      if (extent.value !== 'all' && !isOwn(await ownSince(ports, actor, extent.value), event)) return missing('audit event')
       return ok(presentAuditEvent(event))
     },
 
     async export(actor, filter, format) {
-      const refusal = requireAll(actor, 'audit.export')
-      if (refusal !== null) return refusal
+      const extent = requireReach(actor, 'audit.export')
+      if (!extent.ok) return extent
+      const own = extent.value === 'all' ? null : await ownSince(ports, actor, extent.value)
       const shown = { ...filter, from: isoTimeOrNull(filter.from) ?? undefined, to: isoTimeOrNull(filter.to) ?? undefined }
       const change = { method: 'audit.export', details: { format, filter: shown } }
       const unrecorded = await recordDone(ports, actor, change, 'The export cannot be put on record, so it was not made.')
-      return unrecorded ?? ok(presentChunks(ports.auditLog.stream(actor.organizationId, filter)))
+      if (unrecorded !== null) return unrecorded
+      if (own === null) return ok(presentChunks(ports.auditLog.stream(actor.organizationId, filter), () => true))
+      const narrowed = { ...filter, connections: [...own.keys()] }
+      return ok(presentChunks(own.size === 0 ? nothing() : ports.auditLog.stream(actor.organizationId, narrowed), (event) => isOwn(own, event)))
     },
   }
 }
 
-/** Slugs of the actor's own connections, and since when each is theirs: rows from before belong to an earlier connection of that slug. */
-export async function ownSince(ports: Pick<AuditPorts, 'connections'>, actor: Actor): Promise<Map<string, number>> {
-  const own = await reachableConnections(ports.connections, actor, 'own')
+/** Slugs of the connections within reach, and since when each is there: rows from before belong to an earlier connection of that slug. */
+export async function ownSince(ports: Pick<AuditPorts, 'connections'>, actor: Actor, extent: Extent): Promise<Map<string, number>> {
+  const own = await reachableConnections(ports.connections, actor, extent)
   return new Map(own.map((connection) => [connection.slug, connection.createdAt]))
 }
 
@@ -68,6 +72,8 @@ function presentPage(found: Result<Page<AuditEvent>>, isShown: (event: AuditEven
   return ok({ ...found.value, items: found.value.items.filter(isShown).map(presentAuditEvent) })
 }
 
-async function* presentChunks(chunks: AsyncIterable<AuditEvent[]>): AsyncIterable<AuditEventView[]> {
-  for await (const chunk of chunks) yield chunk.map(presentAuditEvent)
+async function* presentChunks(chunks: AsyncIterable<AuditEvent[]>, isShown: (event: AuditEvent) => boolean): AsyncIterable<AuditEventView[]> {
+  for await (const chunk of chunks) yield chunk.filter(isShown).map(presentAuditEvent)
 }
+
+async function* nothing(): AsyncIterable<AuditEvent[]> {}

@@ -30,6 +30,7 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
     async create(actor, input) {
       const extent = requireReach(actor, 'governance.write')
       if (!extent.ok) return extent
+      if (extent.value === 'listed') return refuse('forbidden', 'This key is limited to some connections, and makes none.')
       const connection = draftConnection(ports, actor, input)
       if (!connection.ok) return connection
       const row = connection.value

@@ -3,7 +3,7 @@ import type { KeyId } from '../core/ids.ts'
 import type { ApiKey, NewApiKey } from '../core/key.ts'
 import { ok, type Result } from '../core/result.ts'
 import type { Permission } from '../core/role.ts'
-import { isReachable, missing, ownerIdOf, requireReach, wrongField } from './access.ts'
+import { isKeyReachable, missing, ownerIdOf, requireReach, wrongField } from './access.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentKey, SEALED, type KeyView } from './present.ts'
 import { recordChange } from './record-change.ts'
@@ -59,7 +59,7 @@ export function keyControl(ports: KeyPorts): KeyControl {
       const extent = requireReach(actor, 'keys.read')
       if (!extent.ok) return extent
       const now = ports.clock.now()
-      const keys = (await ports.keys.list(actor.organizationId)).filter((key) => isReachable(actor, extent.value, key))
+      const keys = (await ports.keys.list(actor.organizationId)).filter((key) => isKeyReachable(actor, extent.value, key))
       return ok(keys.sort((left, right) => right.createdAt - left.createdAt || (left.id < right.id ? 1 : -1)).map((key) => presentKey(key, now)))
     },
 
@@ -80,12 +80,12 @@ export function keyControl(ports: KeyPorts): KeyControl {
   }
 }
 
-/** A key of another organization, or not the actor's own where only own ones count, looks like a missing one. */
+/** A key of another organization, or one out of the actor's reach, looks like a missing one. */
 export async function reachKey(ports: Pick<KeyPorts, 'keys'>, actor: Actor, permission: Permission, id: string): Promise<Result<ApiKey>> {
   const extent = requireReach(actor, permission)
   if (!extent.ok) return extent
   const key = await ports.keys.get(actor.organizationId, id as KeyId)
-  return key !== null && isReachable(actor, extent.value, key) ? ok(key) : missing('key')
+  return key !== null && isKeyReachable(actor, extent.value, key) ? ok(key) : missing('key')
 }
 
 async function checkLimits(ports: KeyPorts, actor: Actor, input: NewApiKey): Promise<Result<{ expiresAt: number | null }>> {

@@ -146,7 +146,7 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       if (!extent.ok) return extent
       const policies = await ports.policies.list(actor.organizationId)
       if (extent.value === 'all') return ok(policies.map(presentPolicy))
-      const slugs = new Set((await reachableConnections(ports.connections, actor, 'own')).map((connection) => connection.slug))
+      const slugs = new Set((await reachableConnections(ports.connections, actor, extent.value)).map((connection) => connection.slug))
       return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
     },
 
@@ -201,9 +201,9 @@ async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'govern
   const policy = await ports.policies.get(actor.organizationId, id as PolicyId)
   if (policy === null) return missing('policy')
   if (extent.value === 'all') return ok(policy)
-  // A policy is somebody's own when its connection is: who typed it does not matter.
+  // A policy is within reach when its connection is: who typed it does not matter.
   const connection = policy.connection === null ? null : await ports.connections.findBySlug(actor.organizationId, policy.connection)
-  return connection !== null && isReachable(actor, 'own', connection) ? ok(policy) : missing('policy')
+  return connection !== null && isReachable(actor, extent.value, connection) ? ok(policy) : missing('policy')
 }
 
 /** That the actor may put a policy on this connection (null: on all of them). */
@@ -211,7 +211,9 @@ export async function requireGoverned(ports: Pick<PolicyPorts, 'connections'>, a
   const extent = requireReach(actor, 'governance.write')
   if (!extent.ok) return extent
   if (slug === null) {
-    return extent.value === 'all' ? ok(undefined) : refuse('forbidden', `The role ${actor.role} may write policies for its own connections only; name one in "connection".`)
+    if (extent.value === 'all') return ok(undefined)
+    const who = extent.value === 'own' ? `The role ${actor.role} may write policies for its own connections only` : 'This key may write policies for its own list of connections only'
+    return refuse('forbidden', `${who}; name one in "connection".`)
   }
   const connection = await ports.connections.findBySlug(actor.organizationId, slug)
   if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')

@@ -7,7 +7,7 @@ import { NewPolicy, Rule } from '../core/policy/schema.ts'
 import { PolicySuggester } from '../core/policy/suggest.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
-import { isReachable, reachableConnections, requireReach, wrongField } from './access.ts'
+import { isReachable, narrower, requireReach, wrongField } from './access.ts'
 import { isOwn, ownSince } from './audit.ts'
 import type { ControlPorts } from './ports.ts'
 
@@ -132,14 +132,14 @@ async function scopeOf(ports: RehearsalPorts, actor: Actor, { connection: slug, 
   const to = period.to ?? ports.clock.now()
   const from = period.from ?? to - PERIOD_MS
   if (from > to) return wrongField('from', 'must not lie after "to"')
-  const extent = governance.value === 'all' && audit.value === 'all' ? 'all' : 'own'
+  const extent = narrower(governance.value, audit.value)
   if (slug !== undefined) {
     const connection = await ports.connections.findBySlug(actor.organizationId, slug)
     if (connection === null || !isReachable(actor, extent, connection)) return wrongField('connection', 'there is no such connection')
   }
   if (extent === 'all') return ok({ from, to, isShown: () => true })
-  const own = await ownSince(ports, actor)
-  return ok({ from, to, connections: (await reachableConnections(ports.connections, actor, 'own')).map((connection) => connection.slug), isShown: (event) => isOwn(own, event) })
+  const own = await ownSince(ports, actor, extent)
+  return ok({ from, to, connections: [...own.keys()], isShown: (event) => isOwn(own, event) })
 }
 
 /** Goes through the record in small steps, so that calls that arrive meanwhile hardly wait. */

@@ -5,7 +5,7 @@ import type { SessionId } from '../core/ids.ts'
 import { ok, type Result } from '../core/result.ts'
 import type { Permission } from '../core/role.ts'
 import type { AgentSession } from '../core/session.ts'
-import { missing, reachableConnections, requireReach } from './access.ts'
+import { missing, reachableConnections, requireReach, type Extent } from './access.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentSession, type SessionView } from './present.ts'
 
@@ -26,7 +26,7 @@ export function sessionControl(ports: SessionPorts): SessionControl {
     async list(actor, filter, page) {
       const extent = requireReach(actor, 'governance.read')
       if (!extent.ok) return extent
-      const own = extent.value === 'all' ? null : await reachableConnections(ports.connections, actor, 'own')
+      const own = extent.value === 'all' ? null : await reachableConnections(ports.connections, actor, extent.value)
       if (own !== null && (own.length === 0 || (filter.connection !== undefined && !own.some((connection) => connection.slug === filter.connection)))) {
         return ok({ items: [] })
       }
@@ -46,12 +46,12 @@ export async function reachSession(ports: SessionPorts, actor: Actor, permission
   if (!extent.ok) return extent
   const session = ports.sessionRegistry.get(id as SessionId) ?? (await ports.sessions.get(actor.organizationId, id as SessionId))
   if (session === null || session.organizationId !== actor.organizationId) return missing('session')
-  if (extent.value === 'own' && !(await isOnOwnConnection(ports.connections, actor, session))) return missing('session')
+  if (extent.value !== 'all' && !(await isOnConnectionWithin(ports.connections, actor, extent.value, session))) return missing('session')
   return ok(session)
 }
 
-async function isOnOwnConnection(connections: ConnectionStore, actor: Actor, session: AgentSession): Promise<boolean> {
-  const own = await reachableConnections(connections, actor, 'own')
+async function isOnConnectionWithin(connections: ConnectionStore, actor: Actor, extent: Extent, session: AgentSession): Promise<boolean> {
+  const own = await reachableConnections(connections, actor, extent)
   return own.some((connection) => connection.id === session.connectionId)
 }
 

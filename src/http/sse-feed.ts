@@ -1,4 +1,4 @@
-import { isReachable } from '../control/access.ts'
+import { isReachable, requireReach } from '../control/access.ts'
 import type { AccessChanges } from '../control/ports.ts'
 import type { Actor } from '../core/caller.ts'
 import type { ConnectionStore, EventBus, Subscription } from '../core/ports.ts'
@@ -158,10 +158,10 @@ function openFeed(connections: ConnectionStore, request: FeedRequest, subscripti
 }
 
 async function maySee(connections: ConnectionStore, actor: Actor, slug: string): Promise<boolean> {
-  const extent = reach(actor.role, 'audit.read')
-  if (extent !== 'own') return extent === 'all'
+  const extent = requireReach(actor, 'audit.read')
+  if (!extent.ok || extent.value === 'all') return extent.ok
   const connection = await connections.findBySlug(actor.organizationId, slug)
-  return connection !== null && isReachable(actor, 'own', connection)
+  return connection !== null && isReachable(actor, extent.value, connection)
 }
 
 function sse(name: string, event: object, id?: string): Uint8Array {
