@@ -124,11 +124,11 @@ describe('a stream', () => {
     expect(withoutComments((await gateway.call('demo', toolCall('s', {}, 's'))).text)).toBe(DONE)
   })
 
-  test('of 100 MB passes in flat memory', async () => {
+  test('of 400 MB passes in flat memory', async () => {
     const chunk = `data: ${'x'.repeat(64 * 1024)}\n\n`
     upstream.script = async (_request, reply) => {
       await reply.openStream()
-      for (let sent = 0; sent < 100 * 1024 * 1024; sent += chunk.length) await reply.chunk(chunk)
+      for (let sent = 0; sent < 400 * 1024 * 1024; sent += chunk.length) await reply.chunk(chunk)
       await reply.chunk(DONE)
       reply.endChunks()
     }
@@ -144,12 +144,15 @@ describe('a stream', () => {
       if (done) break
       bytes += value.length
       tail = new TextDecoder().decode(value.slice(-DONE.length))
-      if (turn % 50 === 0) most = Math.max(most, process.memoryUsage.rss() - before)
+      if (turn % 300 !== 0) continue
+      // What is held, not what has yet to be collected.
+      Bun.gc(true)
+      most = Math.max(most, process.memoryUsage.rss() - before)
     }
-    expect(bytes).toBeGreaterThan(100 * 1024 * 1024)
+    expect(bytes).toBeGreaterThan(400 * 1024 * 1024)
     expect(tail).toBe(DONE)
-    // Upstream, gateway and client share this process.
-    expect(most).toBeLessThan(100 * 1024 * 1024)
+    // Upstream, gateway, client and the other tests' garbage share this process; a buffered stream would take all 400.
+    expect(most).toBeLessThan(200 * 1024 * 1024)
     expect(await gateway.rowsOf(response)).toMatchObject([{ status: 'ok' }])
   }, 30_000)
 
