@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { NewConnection } from '../core/connection.ts'
+import { NewApiKey } from '../core/key.ts'
 import { NewPolicy } from '../core/policy/schema.ts'
 import { actorOf, ORGANIZATION, testControl } from '../testing/test-control.ts'
 
@@ -111,6 +112,93 @@ test('deleting a connection takes its own policies along, leaves the others, and
   const left = await control.policies.list(owner)
   expect(left.ok && left.value.map((policy) => policy.name)).toEqual(['wide'])
   expect(callsInFlight.cuts).toEqual([{ kind: 'connection', organizationId: ORGANIZATION, id: connection.id as never }])
+  expect(callsInFlight.reasons).toEqual(['deleted'])
+})
+
+describe('the MCP sessions of a connection', () => {
+  async function withMcpSession() {
+    const fixture = await withConnection()
+    const session = { id: 'mcp_1', organizationId: ORGANIZATION, connectionId: fixture.connection.id, principalId: 'key_1', upstreamId: 'up', protocolVersion: null, createdAt: 1, lastUsedAt: 1 }
+    await fixture.mcpSessions.insert(session as never)
+    await fixture.mcpSessions.insert({ ...session, id: 'mcp_other', connectionId: 'con_other' } as never)
+    return { ...fixture, left: () => [...fixture.mcpSessions.rows.keys()] }
+  }
+
+  test.each<[string, Record<string, unknown>]>([
+    ['another origin', { upstreamUrl: 'https://other.example.com/mcp', credential: 'fresh' }],
+    ['another path', { upstreamUrl: 'https://mcp.example.com/v2' }],
+    ['another credential', { credential: 'fresh' }],
+    ['no credential', { credential: null }],
+    ['another way of authentication', { authType: 'header', authHeaderName: 'X-Api-Key', credential: 'fresh' }],
+  ])('end with %s', async (_name, change) => {
+    const { control, left } = await withMcpSession()
+    expect((await control.connections.update(owner, 'github', change)).ok).toBe(true)
+    expect(left()).toEqual(['mcp_other'])
+  })
+
+  test.each([{ name: 'Other' }, { timeoutMs: 500 }, { upstreamUrl: 'https://mcp.example.com/mcp' }])('stay with %j', async (change) => {
+    const { control, left } = await withMcpSession()
+    expect((await control.connections.update(owner, 'github', change)).ok).toBe(true)
+    expect(left()).toEqual(['mcp_1', 'mcp_other'])
+  })
+
+  test('never meet the new upstream: they are gone before it is there, and those begun meanwhile after', async () => {
+    const { control, ports, left, mcpSessions } = await withMcpSession()
+    const { update } = ports.connections
+    const found: string[][] = []
+    ports.connections.update = async (row) => {
+      found.push(left())
+      await mcpSessions.insert({ id: 'mcp_late', connectionId: row.id } as never)
+      return update(row)
+    }
+    await control.connections.update(owner, 'github', { upstreamUrl: 'https://mcp.example.com/v2' })
+    expect(found).toEqual([['mcp_other']])
+    expect(left()).toEqual(['mcp_other'])
+  })
+
+  test('end with the connection', async () => {
+    const { control, left } = await withMcpSession()
+    await control.connections.delete(owner, 'github')
+    expect(left()).toEqual(['mcp_other'])
+  })
+})
+
+describe('the next connection of a deleted one\'s slug', () => {
+  test('is in no key\'s list, and a list that becomes empty is not one of everything', async () => {
+    const { control, keys } = await withConnection()
+    await control.connections.create(owner, create({ slug: 'gitlab' }))
+    const made = []
+    for (const connections of [['github'], ['github', 'gitlab'], undefined]) made.push(await control.keys.create(owner, NewApiKey.parse({ label: 'k', connections })))
+    await control.connections.delete(owner, 'github')
+    await control.connections.create(owner, create())
+    const lists = await Promise.all(made.map(async (key) => key.ok && (await keys.get(ORGANIZATION, key.value.id as never))?.connections))
+    expect(lists).toEqual([[], ['gitlab'], null])
+  })
+
+  test('inherits no policy that was made while the first was being deleted', async () => {
+    const { control, ports, policies } = await withConnection()
+    const remove = ports.connections.delete
+    ports.connections.delete = async (organizationId, id) => {
+      await Bun.sleep(1)
+      return remove(organizationId, id)
+    }
+    const [, late] = await Promise.all([
+      control.connections.delete(owner, 'github'),
+      control.policies.create(owner, NewPolicy.parse({ name: 'late', connection: 'github', rules: [{ tool: '*', action: 'allow' }] })),
+    ])
+    expect(late).toMatchObject({ ok: false, issues: [{ path: 'connection' }] })
+    expect(await policies.list(ORGANIZATION)).toEqual([])
+  })
+
+  test('inherits nothing that a crash left behind', async () => {
+    const { control, connections, policies, policyBook, connection } = await withConnection()
+    await control.policies.create(owner, NewPolicy.parse({ name: 'its', connection: 'github', rules: [] }))
+    await connections.delete(ORGANIZATION, connection.id as never)
+    const told = policyBook.told.length
+    expect((await control.connections.create(owner, create())).ok).toBe(true)
+    expect(await policies.list(ORGANIZATION)).toEqual([])
+    expect(policyBook.told.length).toBe(told + 1)
+  })
 })
 
 test('a kill switch thrown while a change is under way is not overwritten by it', async () => {

@@ -1,8 +1,10 @@
 import type { Actor } from '../core/caller.ts'
 import type { AuthType, Connection, ConnectionChange, NewConnection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
+import { LISTED_MAX, type ApiKey } from '../core/key.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongField } from './access.ts'
+import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentConnection, presentPolicy, SEALED, type ConnectionView } from './present.ts'
 import { probeUpstream, type ProbeReport } from './probe-upstream.ts'
@@ -10,7 +12,7 @@ import { recordChange } from './record-change.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'connections' | 'organizations' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl'
+  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl'
 >
 
 export interface ConnectionControl {
@@ -18,8 +20,9 @@ export interface ConnectionControl {
   get(actor: Actor, slug: string): Promise<Result<ConnectionView>>
   /** All within the actor's reach, by slug. */
   list(actor: Actor): Promise<Result<ConnectionView[]>>
+  /** Ends the connection's MCP sessions where another upstream, or another credential, answers from now on. */
   update(actor: Actor, slug: string, change: ConnectionChange): Promise<Result<ConnectionView>>
-  /** Takes the connection's own policies with it, cuts its calls in flight, and leaves its MCP sessions without anything to speak to. */
+  /** Takes the connection's own policies, its MCP sessions and its place in keys' lists with it, and cuts its calls in flight. */
   delete(actor: Actor, slug: string): Promise<Result<ConnectionView>>
   /** Speaks to the upstream as a client would, and says what it found. Nothing in the report comes from the URL or the credential. */
   test(actor: Actor, slug: string): Promise<Result<ProbeReport>>
@@ -27,7 +30,7 @@ export interface ConnectionControl {
 
 export function connectionControl(ports: ConnectionPorts): ConnectionControl {
   return {
-    async create(actor, input) {
+    create: (actor, input) => ports.inTurn(governanceTurn(actor.organizationId), async () => {
       const extent = requireReach(actor, 'governance.write')
       if (!extent.ok) return extent
       if (extent.value === 'listed') return refuse('forbidden', 'This key is limited to some connections, and makes none.')
@@ -37,10 +40,14 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       if ((await ports.connections.findBySlug(actor.organizationId, row.slug)) !== null) return slugTaken(row.slug)
       const after = recorded(row, row.sealedCredential !== null)
       return recordChange(ports, actor, { method: 'connection.create', connection: row.slug, after }, async () => {
+        // What a crash in the middle of a deletion left behind was meant for another connection.
+        await forgetSlug(ports, row)
         const inserted = await ports.connections.insert(row)
-        return inserted.ok ? ok(presentConnection(row)) : slugTaken(row.slug)
+        if (!inserted.ok) return slugTaken(row.slug)
+        await addToMakersKey(ports, actor, row.slug)
+        return ok(presentConnection(row))
       })
-    },
+    }),
 
     async get(actor, slug) {
       const found = await reachConnection(ports.connections, actor, 'governance.read', slug)
@@ -62,27 +69,19 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       const { next, isCredentialNew } = changed.value
       const details = { before: recorded(found.value, false), after: recorded(next, isCredentialNew) }
       return recordChange(ports, actor, { method: 'connection.update', connection: slug, ...details }, async () => {
+        if (!isOtherUpstream(found.value, next, isCredentialNew)) {
+          const updated = await ports.connections.update(next)
+          return updated.ok ? ok(presentConnection(next)) : updated
+        }
+        // Before, so that no call takes an old session to the new upstream; and again, for sessions that began at the old one meanwhile.
+        await ports.mcpSessions.deleteByConnection(next.id)
         const updated = await ports.connections.update(next)
+        await ports.mcpSessions.deleteByConnection(next.id)
         return updated.ok ? ok(presentConnection(next)) : updated
       })
     }),
 
-    delete: (actor, slug) => ports.inTurn(turnOf(actor, slug), async () => {
-      const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
-      if (!found.ok) return found
-      const connection = found.value
-      const policies = (await ports.policies.list(actor.organizationId)).filter((policy) => policy.connection === slug)
-      const before = { ...recorded(connection, false), policies: policies.map(presentPolicy) }
-      return recordChange(ports, actor, { method: 'connection.delete', connection: slug, before }, async () => {
-        await ports.connections.delete(actor.organizationId, connection.id)
-        ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id })
-        // A later connection of the same slug must not inherit what was allowed for this one.
-        for (const policy of policies) await ports.policies.delete(actor.organizationId, policy.id)
-        if (policies.length > 0) await ports.policyBook.changed(actor.organizationId)
-        ports.accessChanges.announce()
-        return ok(presentConnection(connection))
-      })
-    }),
+    delete: (actor, slug) => ports.inTurn(governanceTurn(actor.organizationId), () => ports.inTurn(turnOf(actor, slug), () => deleteConnection(ports, actor, slug))),
 
     async test(actor, slug) {
       const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
@@ -96,6 +95,44 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       return recordChange(ports, actor, { method: 'connection.test', connection: slug }, async () => ok(await probeUpstream(ports, connection)))
     },
   }
+}
+
+async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: string): Promise<Result<ConnectionView>> {
+  const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
+  if (!found.ok) return found
+  const connection = found.value
+  const policies = (await ports.policies.list(actor.organizationId)).filter((policy) => policy.connection === slug)
+  const keys = await keysListing(ports, connection)
+  const before = { ...recorded(connection, false), policies: policies.map(presentPolicy), keys: keys.map(({ id }) => id) }
+  return recordChange(ports, actor, { method: 'connection.delete', connection: slug, before }, async () => {
+    await ports.connections.delete(actor.organizationId, connection.id)
+    ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
+    await ports.mcpSessions.deleteByConnection(connection.id)
+    await forgetSlug(ports, connection)
+    ports.accessChanges.announce()
+    return ok(presentConnection(connection))
+  })
+}
+
+/** A later connection of the same slug must not inherit what was allowed for this one, nor the keys that were trusted with it. */
+async function forgetSlug(ports: ConnectionPorts, { organizationId, slug }: Pick<Connection, 'organizationId' | 'slug'>): Promise<void> {
+  const keys = await keysListing(ports, { organizationId, slug })
+  await Promise.all(keys.map((key) => ports.keys.setConnections(organizationId, key.id, (key.connections ?? []).filter((listed) => listed !== slug))))
+  const policies = (await ports.policies.list(organizationId)).filter((policy) => policy.connection === slug)
+  for (const policy of policies) await ports.policies.delete(organizationId, policy.id)
+  if (policies.length > 0) await ports.policyBook.changed(organizationId)
+}
+
+async function keysListing(ports: ConnectionPorts, { organizationId, slug }: Pick<Connection, 'organizationId' | 'slug'>): Promise<ApiKey[]> {
+  return (await ports.keys.list(organizationId)).filter((key) => key.connections?.includes(slug) === true)
+}
+
+/** A developer's key lists the developer's own connections; what it makes is one of them. */
+async function addToMakersKey(ports: ConnectionPorts, actor: Actor, slug: string): Promise<void> {
+  if (actor.key == null || actor.key.connections === null) return
+  const key = await ports.keys.get(actor.organizationId, actor.key.id)
+  if (key?.connections == null || key.connections.length >= LISTED_MAX) return
+  await ports.keys.setConnections(actor.organizationId, key.id, [...key.connections, slug])
 }
 
 /** Whatever writes a connection takes this turn. */
@@ -178,6 +215,18 @@ function isSentElsewhere(old: Connection, next: Connection): boolean {
     new URL(old.upstreamUrl).origin !== new URL(next.upstreamUrl).origin ||
     old.authType !== next.authType ||
     (old.authHeaderName ?? '').toLowerCase() !== (next.authHeaderName ?? '').toLowerCase()
+  )
+}
+
+/** Whether what answers from now on may know nothing of the sessions that were opened before. */
+function isOtherUpstream(old: Connection, next: Connection, isCredentialNew: boolean): boolean {
+  return (
+    isCredentialNew ||
+    old.upstreamUrl !== next.upstreamUrl ||
+    old.transport !== next.transport ||
+    old.authType !== next.authType ||
+    old.authHeaderName !== next.authHeaderName ||
+    (old.sealedCredential === null) !== (next.sealedCredential === null)
   )
 }
 

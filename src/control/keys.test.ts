@@ -27,7 +27,7 @@ test('a revoked key is found as revoked at once, its calls are cut, and live fee
   accessChanges.listen(() => (looks += 1))
   expect(await control.keys.revoke(owner, made.value.id)).toMatchObject({ ok: true, value: { status: 'revoked' } })
   expect((await keys.findByHash(hashOf(made.value.key)))?.revokedAt).not.toBeNull()
-  expect(callsInFlight.cuts).toHaveLength(1)
+  expect(callsInFlight.reasons).toEqual(['revoked'])
   expect(looks).toBe(1)
   expect((await control.keys.revoke(owner, made.value.id)).ok).toBe(true)
 })
@@ -59,4 +59,55 @@ test('keys that the local operator makes belong to the system', async () => {
   const { control } = await testControl()
   const local = { principal: { type: 'system' as const, id: 'local', label: 'local operator' }, organizationId: ORGANIZATION, role: 'owner' as const }
   expect(await control.keys.create(local, NewApiKey.parse({ label: 'cli' }))).toMatchObject({ ok: true, value: { createdBy: 'system' } })
+})
+
+describe('a developer\'s key', () => {
+  const developer = actorOf('developer')
+  const connectionBody = (slug: string) => NewConnection.parse({ slug, upstreamUrl: 'http://127.0.0.1:9' })
+  const listOf = (made: Awaited<ReturnType<Awaited<ReturnType<typeof testControl>>['control']['keys']['create']>>) => (made.ok ? made.value.connections : made.code)
+
+  async function fixture() {
+    const made = await testControl()
+    for (const slug of ['mine', 'mine-too']) await made.control.connections.create(developer, connectionBody(slug))
+    await made.control.connections.create(owner, connectionBody('theirs'))
+    return made
+  }
+
+  test.each<[string, Record<string, unknown>, unknown]>([
+    ['their own connections without a list', {}, ['mine', 'mine-too']],
+    ['their own connections with a list of null', { connections: null }, ['mine', 'mine-too']],
+    ['what they name of their own', { connections: ['mine'] }, ['mine']],
+    ['nothing of others', { connections: ['mine', 'theirs'] }, 'invalid_request'],
+  ])('reaches %s', async (_name, fields, expected) => {
+    const { control } = await fixture()
+    expect(listOf(await control.keys.create(developer, NewApiKey.parse({ label: 'k', ...fields })))).toEqual(expected as never)
+  })
+
+  test('is refused alike for a connection of others and for one that is not there', async () => {
+    const { control } = await fixture()
+    const refusals = await Promise.all(['theirs', 'nowhere'].map((slug) => control.keys.create(developer, NewApiKey.parse({ label: 'k', connections: [slug] }))))
+    expect(refusals[0]).toEqual(refusals[1] as never)
+  })
+
+  test('reaches none while they own none, never all', async () => {
+    const { control } = await testControl()
+    expect(listOf(await control.keys.create(developer, NewApiKey.parse({ label: 'k' })))).toEqual([])
+  })
+
+  test('makes connections, and then reaches them', async () => {
+    const { control, keys } = await fixture()
+    const made = await control.keys.create(developer, NewApiKey.parse({ label: 'k', scope: 'full' }))
+    if (!made.ok) throw new Error(made.message)
+    const stored = async () => (await keys.get(ORGANIZATION, made.value.id as never)) as ApiKey
+    const holder = { ...developer, principal: { type: 'api_key' as const, id: made.value.id, label: 'k' }, ownerId: developer.principal.id, key: await stored() }
+    expect((await control.connections.create(holder, connectionBody('fresh'))).ok).toBe(true)
+    expect((await stored()).connections).toEqual(['mine', 'mine-too', 'fresh'])
+    expect((await control.connections.get({ ...holder, key: await stored() }, 'fresh')).ok).toBe(true)
+    expect(listOf(await control.keys.create({ ...holder, key: await stored() }, NewApiKey.parse({ label: 'second' })))).toEqual(['mine', 'mine-too', 'fresh'])
+  })
+
+  test('is not like that of somebody who reaches everything, which has no list unless one is given', async () => {
+    const { control } = await fixture()
+    expect(listOf(await control.keys.create(owner, NewApiKey.parse({ label: 'k' })))).toBeNull()
+  })
 })

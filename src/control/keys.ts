@@ -1,17 +1,21 @@
 import type { Actor } from '../core/caller.ts'
 import type { KeyId } from '../core/ids.ts'
-import type { ApiKey, NewApiKey } from '../core/key.ts'
+import { LISTED_MAX, type ApiKey, type NewApiKey } from '../core/key.ts'
 import { ok, type Result } from '../core/result.ts'
 import type { Permission } from '../core/role.ts'
-import { isKeyReachable, missing, ownerIdOf, requireReach, wrongField } from './access.ts'
+import { isKeyReachable, listOf, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentKey, SEALED, type KeyView } from './present.ts'
 import { recordChange } from './record-change.ts'
 
-export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'mintKey'>
+export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintKey'>
 
 export interface KeyControl {
-  /** The one answer that holds the whole key. The key is its maker's: it never reaches further than they do. */
+  /**
+   * The one answer that holds the whole key. The key is its maker's: it never reaches further than they do. For whom only own connections
+   * count, a key without a list gets their own connections as its list.
+   */
   create(actor: Actor, input: NewApiKey): Promise<Result<KeyView & { key: string }>>
   get(actor: Actor, id: string): Promise<Result<KeyView>>
   /** All within the actor's reach, newest first, revoked ones too. */
@@ -22,7 +26,7 @@ export interface KeyControl {
 
 export function keyControl(ports: KeyPorts): KeyControl {
   return {
-    async create(actor, input) {
+    create: (actor, input) => ports.inTurn(governanceTurn(actor.organizationId), async () => {
       const extent = requireReach(actor, 'keys.write')
       if (!extent.ok) return extent
       const limits = await checkLimits(ports, actor, input)
@@ -38,7 +42,7 @@ export function keyControl(ports: KeyPorts): KeyControl {
         createdBy: ownerIdOf(actor),
         createdAt: ports.clock.now(),
         expiresAt: limits.value.expiresAt,
-        connections: input.connections == null ? null : [...new Set(input.connections)],
+        connections: limits.value.connections,
         lastUsedAt: null,
         revokedAt: null,
         suspension: null,
@@ -48,7 +52,7 @@ export function keyControl(ports: KeyPorts): KeyControl {
         await ports.keys.insert(key)
         return ok({ ...view, key: minted.key })
       })
-    },
+    }),
 
     async get(actor, id) {
       const found = await reachKey(ports, actor, 'keys.read', id)
@@ -72,7 +76,7 @@ export function keyControl(ports: KeyPorts): KeyControl {
       const revoked = presentKey({ ...key, revokedAt: now }, now)
       return recordChange(ports, actor, { method: 'key.revoke', before: presentKey(key, now), after: revoked }, async () => {
         await ports.keys.revoke(actor.organizationId, key.id, now)
-        ports.callsInFlight.cut({ kind: 'key', organizationId: actor.organizationId, id: key.id })
+        ports.callsInFlight.cut({ kind: 'key', organizationId: actor.organizationId, id: key.id }, 'revoked')
         ports.accessChanges.announce()
         return ok(revoked)
       })
@@ -88,20 +92,35 @@ export async function reachKey(ports: Pick<KeyPorts, 'keys'>, actor: Actor, perm
   return key !== null && isKeyReachable(actor, extent.value, key) ? ok(key) : missing('key')
 }
 
-async function checkLimits(ports: KeyPorts, actor: Actor, input: NewApiKey): Promise<Result<{ expiresAt: number | null }>> {
+interface KeyLimits {
+  expiresAt: number | null
+  connections: string[] | null
+}
+
+async function checkLimits(ports: KeyPorts, actor: Actor, input: NewApiKey): Promise<Result<KeyLimits>> {
   const expiresAt = input.expiresAt == null ? null : Date.parse(input.expiresAt)
   if (expiresAt !== null && expiresAt <= ports.clock.now()) return wrongField('expiresAt', 'must be in the future')
-  for (const [index, slug] of (input.connections ?? []).entries()) {
-    if ((await ports.connections.findBySlug(actor.organizationId, slug)) === null) return wrongField(`connections.${index}`, 'there is no such connection')
-  }
-  // A key that makes keys must not thereby outlive its own expiry or escape its own list.
+  // A key that makes keys must not thereby outlive its own expiry.
   const maker = actor.key ?? null
   if (maker !== null && maker.expiresAt !== null && (expiresAt === null || expiresAt > maker.expiresAt)) {
     return wrongField('expiresAt', 'must not be later than the expiry of the key that makes it')
   }
-  const makerConnections = maker?.connections ?? null
-  if (makerConnections !== null && (input.connections == null || input.connections.some((slug) => !makerConnections.includes(slug)))) {
-    return wrongField('connections', 'must stay within the connections of the key that makes it')
+  const connections = await checkConnections(ports, actor, input.connections)
+  return connections.ok ? ok({ expiresAt, connections: connections.value }) : connections
+}
+
+/** The new key's list. It stays within what the maker reaches, and does not tell whether there is anything beyond. */
+async function checkConnections(ports: KeyPorts, actor: Actor, asked: string[] | null | undefined): Promise<Result<string[] | null>> {
+  const extent = requireReach(actor, 'governance.write')
+  if (!extent.ok) return extent
+  if (extent.value === 'all' && asked == null) return ok(null)
+  const within = listOf(actor)
+  const outreaches = within !== null && (asked == null ? asked === null || extent.value === 'listed' : asked.some((slug) => !within.includes(slug)))
+  if (outreaches) return wrongField('connections', 'must stay within the connections of the key that makes it')
+  const reachable = new Set((await reachableConnections(ports.connections, actor, extent.value)).map(({ slug }) => slug))
+  for (const [index, slug] of (asked ?? []).entries()) {
+    if (!reachable.has(slug)) return wrongField(`connections.${index}`, 'there is no such connection')
   }
-  return ok({ expiresAt })
+  const list = [...new Set(asked ?? reachable)]
+  return list.length <= LISTED_MAX ? ok(list) : wrongField('connections', `name at most ${LISTED_MAX} of them`)
 }

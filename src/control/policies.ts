@@ -9,6 +9,7 @@ import { POLICY_TEMPLATES, type PolicyTemplate } from '../core/policy/templates.
 import { ok, refuse, type Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
 import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import { governanceTurn } from './in-turn.ts'
 import { applyPolicies, type AppliedPolicies, type PolicyApplication } from './policy-apply.ts'
 import { policyRehearsals, type Rehearsals } from './policy-rehearsal.ts'
 import type { ControlPorts } from './ports.ts'
@@ -65,7 +66,7 @@ export interface PolicyControl extends Rehearsals {
 export function policyControl(ports: PolicyPorts): PolicyControl {
   const writes = policyWrites(ports)
   // What is read for a change must still hold when it is made, so changes of one organization go one after the other.
-  const inTurn = <T>(actor: Actor, work: () => Promise<T>) => ports.inTurn(`policies ${actor.organizationId}`, work)
+  const inTurn = <T>(actor: Actor, work: () => Promise<T>) => ports.inTurn(governanceTurn(actor.organizationId), work)
   return {
     ...policyReads(ports),
     ...policyRehearsals(ports),

@@ -21,7 +21,8 @@ export function apiKeyRoutes({ keys, killSwitch }: Pick<Control, 'keys' | 'killS
     }),
     route({
       method: 'POST', path: '/api-keys', id: 'createApiKey', tag, summary: 'Create an API key', permission: 'keys.write',
-      description: 'The only answer that holds the key. A key of scope `full` may do what the role of the person who made it allows.',
+      description: 'The only answer that holds the key. A key of scope `full` may do what the role of the person who made it allows, on its list of connections. '
+        + 'A developer\'s key always has such a list: without `connections`, their own connections as they are now, and those that the key makes.',
       body: NewApiKey, answer: { kind: 'json', status: 201, schema: NewKeyView },
       run: ({ actor, body }) => dataOf(keys.create(actor, body)),
     }),

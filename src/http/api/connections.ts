@@ -31,13 +31,13 @@ export function connectionRoutes({ connections, killSwitch }: Pick<Control, 'con
     }),
     route({
       method: 'PATCH', path: '/connections/:slug', id: 'updateConnection', tag, summary: 'Change a connection', permission: 'governance.write',
-      description: 'The slug cannot change. When the upstream\'s origin or the way of authentication changes, a credential must be given again. `credential: null` drops it.',
+      description: 'The slug cannot change. When the upstream\'s origin or the way of authentication changes, a credential must be given again. `credential: null` drops it. Its MCP sessions end when upstream or credential change.',
       body: ConnectionChange, answer: one,
       run: ({ actor, params, body }) => dataOf(connections.update(actor, params.slug ?? '', body)),
     }),
     route({
       method: 'DELETE', path: '/connections/:slug', id: 'deleteConnection', tag, summary: 'Delete a connection', permission: 'governance.write',
-      description: 'Its own policies go with it, its MCP sessions end, and calls in flight are cut. Answers what was deleted; the record stays.', answer: one,
+      description: 'Its own policies go with it, its slug leaves the lists of keys, its MCP sessions end, and calls in flight are cut. Answers what was deleted; the record stays.', answer: one,
       run: ({ actor, params }) => dataOf(connections.delete(actor, params.slug ?? '')),
     }),
     route({
