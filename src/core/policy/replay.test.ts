@@ -52,6 +52,10 @@ describe('a replay', () => {
     expect(replay([{ tool: '*', action: 'allow' }], [event({ action: 'deny', status: 'denied' }), event({ action: 'allow', status })])).toMatchObject({ calls: 2, changed: 1 })
   })
 
+  test('counts a call once, and not the anomaly that it raised', () => {
+    expect(replay([{ tool: '*', action: 'deny' }], [event({ action: 'alert' }), event({ type: 'anomaly', action: 'alert' })])).toMatchObject({ calls: 1, changed: 1 })
+  })
+
   test('judges by the time of the call, not by now', () => {
     expect(replay([{ tool: '*', action: 'deny', conditions: { 'time.weekday': 'sun' } }], [event({})]).changed).toBe(1)
   })

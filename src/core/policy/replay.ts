@@ -100,6 +100,8 @@ const KINDS = new Set<unknown>(['tool', 'resource', 'prompt'])
  * as they are on record. `sessionCalls` is not, and comes from the caller.
  */
 export function recordedCall(event: AuditEvent, sessionCalls = 0): RecordedCall | null {
+  // An anomaly names the tool that it is about.
+  if (event.type !== 'tool_call' && event.type !== 'mcp_message') return null
   const target = recordedTarget(event)
   if (target === null || event.connection === null || event.action === null) return null
   if (event.action === 'deny' && event.status !== 'denied') return null
