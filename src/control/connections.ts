@@ -7,8 +7,9 @@ import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongFi
 import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentConnection, presentPolicy, SEALED, type ConnectionView } from './present.ts'
-import { probeUpstream, type ProbeReport } from './probe-upstream.ts'
+import type { ProbeReport } from './probe-upstream.ts'
 import { recordChange } from './record-change.ts'
+import { testConnection } from './test-connection.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
@@ -24,7 +25,7 @@ export interface ConnectionControl {
   update(actor: Actor, slug: string, change: ConnectionChange): Promise<Result<ConnectionView>>
   /** Takes the connection's own policies, its MCP sessions and its place in keys' lists with it, and cuts its calls in flight. */
   delete(actor: Actor, slug: string): Promise<Result<ConnectionView>>
-  /** Speaks to the upstream as a client would, and says what it found. Nothing in the report comes from the URL or the credential. */
+  /** Speaks to the upstream as a client would, and says what it found. Suspended as a call is. Nothing in the report comes from the URL or the credential. */
   test(actor: Actor, slug: string): Promise<Result<ProbeReport>>
 }
 
@@ -88,11 +89,7 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       if (!found.ok) return found
       const connection = found.value
       if (connection.transport !== 'http') return wrongField('transport', 'only connections over http can be tested')
-      const organization = await ports.organizations.get(actor.organizationId)
-      if (connection.suspension !== null || (organization !== null && organization.suspension !== null)) {
-        return refuse('session_suspended', 'Suspended: no call reaches the upstream until somebody resumes it.')
-      }
-      return recordChange(ports, actor, { method: 'connection.test', connection: slug }, async () => ok(await probeUpstream(ports, connection)))
+      return testConnection(ports, actor, connection)
     },
   }
 }

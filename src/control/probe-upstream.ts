@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../core/cancel-signal.ts'
 import type { Connection } from '../core/connection.ts'
 import { UpstreamFailure, type Clock, type HeaderList, type UpstreamAnswer, type UpstreamBody, type UpstreamFailureKind, type Upstreams, type Vault } from '../core/ports.ts'
 
@@ -41,12 +42,18 @@ interface Probe {
   signal: AbortSignal
 }
 
-/** `initialize`, `notifications/initialized`, `tools/list`, and the upstream session ended again; all within fifteen seconds. Never throws for what an upstream does. */
-export async function probeUpstream(ports: ProbePorts, connection: Connection): Promise<ProbeReport> {
+/**
+ * `initialize`, `notifications/initialized`, `tools/list`, and the upstream session ended again; all within fifteen seconds. Never throws for what
+ * an upstream does. Once it is cut, nothing more is sent.
+ */
+export async function probeUpstream(ports: ProbePorts, connection: Connection, cut: CancelSignal): Promise<ProbeReport> {
   const startedAt = ports.clock.elapsed()
   const report: ProbeReport = { ok: false, latencyMs: 0, protocolVersion: null, server: null, capabilities: null, tools: [] }
   const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), PROBE_MS_MAX)
+  const abort = () => controller.abort()
+  const timer = setTimeout(abort, PROBE_MS_MAX)
+  if (cut.aborted) abort()
+  cut.addEventListener('abort', abort)
   try {
     const credential = connection.sealedCredential === null ? null : ports.vault.open(connection.sealedCredential, connection.id)
     const probe: Probe = { ports, connection, credential, sessionId: null, protocolVersion: null, signal: controller.signal }
@@ -57,9 +64,10 @@ export async function probeUpstream(ports: ProbePorts, connection: Connection): 
       await endSession(probe)
     }
   } catch (error) {
-    report.error = controller.signal.aborted ? 'The MCP server took too long.' : sentenceOf(error)
+    report.error = cut.aborted ? FAILURES.aborted : controller.signal.aborted ? FAILURES.timeout : sentenceOf(error)
   } finally {
     clearTimeout(timer)
+    cut.removeEventListener('abort', abort)
   }
   report.latencyMs = Math.round((ports.clock.elapsed() - startedAt) * 100) / 100
   return report
@@ -108,8 +116,9 @@ function post(probe: Probe, message: object): Promise<UpstreamAnswer> {
   return send(probe, 'POST', new TextEncoder().encode(JSON.stringify(message)))
 }
 
-function send(probe: Probe, method: 'POST' | 'DELETE', body: Uint8Array | null): Promise<UpstreamAnswer> {
+async function send(probe: Probe, method: 'POST' | 'DELETE', body: Uint8Array | null): Promise<UpstreamAnswer> {
   const { connection, credential } = probe
+  if (probe.signal.aborted) throw new ProbeFailure(FAILURES.aborted)
   const headers: HeaderList = [['accept', 'application/json, text/event-stream']]
   if (body !== null) headers.push(['content-type', 'application/json'])
   if (probe.sessionId !== null) headers.push(['mcp-session-id', probe.sessionId])
