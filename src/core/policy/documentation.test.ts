@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 import { compilePolicies } from './compile.ts'
 import { decide } from './decide.ts'
 import type { CallFacts } from './decision.ts'
+import { runPolicyCases } from './policy-cases.ts'
+import { readPolicyFile } from './policy-file.ts'
+import { POLICY_TEMPLATES } from './templates.ts'
 import { call, policy } from './testing/policy-builders.ts'
 
 /** Each policy of docs/policies.md with the calls below it: `tool {facts} -> outcome rule`. */
@@ -24,5 +28,14 @@ describe('the documentation', () => {
 
   test('has examples for each of its chapters', () => {
     expect(examples.map(({ parsed }) => parsed.name)).toEqual(['prod-guard', 'globs', 'transfers', 'paths'])
+  })
+
+  test('shows a policy file whose tests pass', () => {
+    const files = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => readPolicyFile(parse(yaml)))
+    expect(files.map((file) => file.ok && runPolicyCases(file.value).map(({ passed }) => passed))).toEqual([[true, true, true, true, true]])
+  })
+
+  test('names every template', () => {
+    for (const { id } of POLICY_TEMPLATES) expect(text).toContain(id)
   })
 })
