@@ -14,7 +14,7 @@ import { createHostGuard } from './http/host-guard.ts'
 import { createMcpDoor } from './http/mcp.ts'
 import { createRouter } from './http/router.ts'
 import type { RequestHandler } from './http/router.ts'
-import { listenControl, listenTcp } from './http/server.ts'
+import { idleTimeoutSeconds, listenControl, listenTcp } from './http/server.ts'
 import { openInstallation } from './installation.ts'
 import type { Installation } from './installation.ts'
 import { createSetupLink } from './setup-link.ts'
@@ -66,6 +66,7 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   let isWarm = false
   const health = createHealth({
     auditLog: inst.storage.auditLog,
+    clock: inst.clock,
     isStopping: () => gateway.isStopping,
     isWarm: () => isWarm,
     renderMetrics: () => inst.metrics.render(),
@@ -73,7 +74,7 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
     metricsToken: config.metricsToken,
   })
   const router = createRouter({
-    mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX }),
+    mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX, idleTimeoutSeconds: idleTimeoutSeconds(config.requestTimeoutMs) }),
     api: lazyHandler(async () => (await import('./doors.ts')).keyedApi(inst, version)),
     setup: lazyHandler(async () => (await import('./doors.ts')).setupPage(inst, setup)),
     health, guard, ids, log,
@@ -106,8 +107,8 @@ async function stop(inst: Installation, running: { servers: Server<unknown>[]; s
   await gateway.calls.empty(CUT_GRACE_MS)
   inst.events.close()
   await running.endUpkeep()
-  // A last turn of the event loop, so that answers that are complete leave before their sockets close.
-  await Bun.sleep(20)
+  // Answers that are complete but not yet with their readers, and requests of the API, get the same time again.
+  await Promise.race([Promise.all(running.servers.map((server) => server.stop())), Bun.sleep(Math.max(CUT_GRACE_MS, config.shutdownGraceMs))])
   for (const server of running.servers) await server.stop(true)
   rmSync(running.socketPath, { force: true })
   process.off('unhandledRejection', running.logUnhandled)

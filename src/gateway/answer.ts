@@ -63,8 +63,9 @@ function jsonAnswer(answer: UpstreamAnswer, body: Uint8Array, facts: { call: Inc
 function errorAnswer(answer: UpstreamAnswer, body: Uint8Array, facts: { call: IncomingCall; awaited: AwaitedAnswers }, server: string): Answered | Refused {
   const { call } = facts
   const value = parseJson(body)
-  if (isErrorOf(value, call)) {
-    const httpStatus = RELAYED_ERRORS.has(answer.status) || answer.status >= 500 ? answer.status : 400
+  // A 5xx would look like one of our own refusals, or like a machine to try again.
+  if (answer.status < 500 && isErrorOf(value, call)) {
+    const httpStatus = RELAYED_ERRORS.has(answer.status) ? answer.status : 400
     facts.awaited.endRest({ status: 'rpc_error', reason: rpcErrorReason(value) })
     return { kind: 'answered', httpStatus, headers: relayedHeaders(answer), body, endings: facts.awaited.endings }
   }

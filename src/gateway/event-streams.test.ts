@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { parseSseText } from '../core/sse.ts'
 import type { Connection } from '../core/connection.ts'
 import { rawUpstream, type RawUpstream } from '../testing/raw-upstream.ts'
 import { eventually, testGateway, toolCall, type TestGateway } from '../testing/test-gateway.ts'
@@ -180,6 +181,32 @@ describe('a stream', () => {
     await response.body?.cancel().catch(() => {})
     await eventually(() => upstream.openSockets() === 0, 'the upstream is let go')
   })
+})
+
+describe('an event without its blank line at the end of the stream', () => {
+  test('that is the answer is delivered once, and counts', async () => {
+    upstream.script = async (_request, reply) => {
+      await reply.openStream()
+      await reply.chunk('data: {"jsonrpc":"2.0","id":"s","result":{"content":[]}}\n')
+      reply.endChunks()
+    }
+    const answer = await gateway.call('demo', toolCall('s', {}, 's'))
+    const events = parseSseText(answer.text).filter(({ data }) => data !== null)
+    expect(events.map(({ data }) => Object.keys(JSON.parse(data ?? '')))).toEqual([['jsonrpc', 'id', 'result']])
+    expect(await gateway.rowsOf(answer)).toMatchObject([{ status: 'ok' }])
+  })
+})
+
+test('a cut of a stream is shown as the client asked for refusals to be shown', async () => {
+  upstream.script = async (_request, reply) => {
+    await reply.openStream()
+    await reply.chunk('data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n')
+  }
+  const { id, key } = await gateway.apiKey()
+  const response = await gateway.open('demo', toolCall('s', {}, 's'), { key, headers: { 'x-igris-denials': 'result' } })
+  await gateway.api('POST', `/api-keys/${id}/suspend`, { reason: 'testing' })
+  const last = parseSseText(await response.text()).filter(({ data }) => data !== null).at(-1)
+  expect(JSON.parse(last?.data ?? '')).toMatchObject({ id: 's', result: { isError: true, _meta: { code: 'session_suspended' } } })
 })
 
 describe('heartbeats', () => {

@@ -24,6 +24,10 @@ export interface IncomingCall {
   problem: Refusal | null
   /** Aborts when the caller goes away. */
   signal: AbortSignal
+  /** The caller has sent all and now waits for the upstream: its silence means nothing. */
+  holdSocket(): void
+  /** The answer is known, or its stream has ended: a socket that does nothing may be closed again. */
+  releaseSocket(): void
 }
 
 /** Modern messages know no transport session; a stray header is ignored. */

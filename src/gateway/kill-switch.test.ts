@@ -129,7 +129,9 @@ describe('in force for the very next call', () => {
     const answering = gateway.call('demo', toolCall('held'), { key })
     const request = await eventually(() => upstream.received[0])
     await gateway.api('DELETE', `/api-keys/${id}`)
-    expect((await answering).status).toBe(503)
+    const answer = await answering
+    expect([answer.status, answer.json.error.data.code]).toEqual([401, 'unauthorized'])
+    expect(await gateway.rowsOf(answer)).toMatchObject([{ status: 'unauthorized', toolName: 'held' }])
     await request.gone
   })
 

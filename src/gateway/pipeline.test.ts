@@ -102,7 +102,7 @@ function incoming(message: object, extra: Partial<IncomingCall> & { headers?: Re
   const { headers = {}, ...rest } = extra
   return {
     httpMethod: 'POST', slug: 'demo', requestId: `req_t${++count}`, credential: key.key, header: (name) => headers[name] ?? null, mirroredParams: () => [],
-    body, isBatch: false, messages: read.body.messages, problem: null, signal: new AbortController().signal, ...rest,
+    body, isBatch: false, messages: read.body.messages, problem: null, signal: new AbortController().signal, holdSocket() {}, releaseSocket() {}, ...rest,
   }
 }
 

@@ -38,7 +38,7 @@ export async function handleCall(gw: Gateway, call: IncomingCall): Promise<{ out
     if (outcome.kind === 'streamed') return { outcome, trail }
     return { outcome: await concludeCall(gw, trail, outcome), trail }
   } finally {
-    if (!trail.isStreaming) gw.calls.release(trail.underWay)
+    if (!trail.isStreaming) release(gw, trail)
   }
 }
 
@@ -105,6 +105,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const reserved = await reserveRecord(gw.auditLog, draftRows(trail, caller.value.organizationId, gw.limits))     //  7
   if (!reserved.ok) return refused(reserved)
   trail.tickets = reserved.value
+  call.holdSocket()
   const sentAt = gw.clock.elapsed()
   const answer = await forward(gw.vault, gw.upstreams, { call, connection: connection.value, mcpSession: mcpSession.value, underWay })
   trail.upstreamMs = gw.clock.elapsed() - sentAt
@@ -140,9 +141,14 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     answer,
     heartbeats: gw.heartbeats,
     conclude: (ending) => concludeStream(gw, trail, ending),
-    release: () => gw.calls.release(trail.underWay),
+    release: () => release(gw, trail),
   })
   return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...session.value], stream }
+}
+
+function release(gw: Gateway, trail: Trail): void {
+  gw.calls.release(trail.underWay)
+  if (trail.tickets !== null) trail.call.releaseSocket()
 }
 
 /** True for the stream on which a server says what nobody asked for: GET, and what replaces it in revision 2026-07-28. */

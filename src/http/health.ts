@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { AuditLog } from '../core/ports.ts'
+import type { AuditLog, Clock } from '../core/ports.ts'
 
 export interface HealthDeps {
   auditLog: Pick<AuditLog, 'isWritable'>
+  clock: Pick<Clock, 'elapsed'>
   isStopping(): boolean
   isWarm(): boolean
   renderMetrics(): string
@@ -18,13 +19,24 @@ export interface Health {
   metrics(request: Request): Response
 }
 
+/** Asking costs a write, and anybody may ask: within this time the last answer is given again. */
+const WRITABLE_KNOWN_MS = 1000
+
 export function createHealth(deps: HealthDeps): Health {
+  let known: { at: number; isWritable: Promise<boolean> } | null = null
+
+  function isWritable(): Promise<boolean> {
+    const now = deps.clock.elapsed()
+    if (known === null || now - known.at > WRITABLE_KNOWN_MS) known = { at: now, isWritable: deps.auditLog.isWritable() }
+    return known.isWritable
+  }
+
   return {
     live: () => Response.json({ status: 'ok' }),
     async ready() {
-      const isWritable = await deps.auditLog.isWritable()
-      const isReady = isWritable && deps.isWarm() && !deps.isStopping()
-      const checks = { database: isWritable ? 'writable' : 'not_writable', caches: deps.isWarm() ? 'warm' : 'cold', redis: 'disabled', stopping: deps.isStopping() }
+      const canWrite = await isWritable()
+      const isReady = canWrite && deps.isWarm() && !deps.isStopping()
+      const checks = { database: canWrite ? 'writable' : 'not_writable', caches: deps.isWarm() ? 'warm' : 'cold', redis: 'disabled', stopping: deps.isStopping() }
       return Response.json({ status: isReady ? 'ready' : 'not_ready', checks }, { status: isReady ? 200 : 503, headers: { 'cache-control': 'no-store' } })
     },
     metrics(request) {

@@ -1,5 +1,6 @@
 import type { Server } from 'bun'
 import { ANONYMOUS } from '../core/caller.ts'
+import { API_KEY_PATTERN } from '../core/key.ts'
 import { readMessage } from '../core/message/read.ts'
 import { checkModernMethod } from '../core/message/methods.ts'
 import { checkMirroredHeaders } from '../core/message/mirrored-headers.ts'
@@ -14,7 +15,7 @@ import { shapeRefusal } from '../gateway/refusal-shape.ts'
 import { headerText } from './header-text.ts'
 import type { HostGuard } from './host-guard.ts'
 import { baseHeaders, refusalResponse } from './reply.ts'
-import { checkContentType, isAccepted, readBody } from './request-body.ts'
+import { ByteBudget, checkContentType, isAccepted, readBody } from './request-body.ts'
 
 export const MCP_PREFIX = '/v1/mcp/'
 
@@ -27,26 +28,41 @@ export interface McpDoorOptions {
   requestBytesMax: number
   depthMax: number
   batchMax: number
+  /** Of a socket that neither sends a request nor waits for an upstream. */
+  idleTimeoutSeconds: number
 }
 
 const BEARER = /^bearer +([^\s,]+)$/i
 /** Headers whose text may hold more than ASCII. */
 const UTF8_HEADERS = new Set(['x-igris-user', 'x-igris-metadata'])
 
+/** What was read of one request; its bytes count against the budget until they are given back. */
+interface ReadCall {
+  call: IncomingCall
+  /** For a refusal where no message could be read. */
+  idText: string | null
+  held: number
+}
+
+/** Enough for the id of a stranger's request, which is all that its answer needs. */
+const STRANGER_BYTES_MAX = 64 * 1024
+/** How many requests of the largest size may be held at one time. */
+const LARGEST_REQUESTS_HELD = 16
+
 /** The HTTP side of the MCP path: bytes in, one call to the pipeline, bytes out. Decides nothing. */
 export function createMcpDoor(gw: Gateway, guard: HostGuard, ids: Ids, options: McpDoorOptions): McpDoor {
+  const limits: ReadLimits = { ...options, budget: new ByteBudget(LARGEST_REQUESTS_HELD * options.requestBytesMax) }
   return {
     async handle(request, path, server) {
       const requestId = ids.next('req')
       const method = request.method
       const isMcpMethod = method === 'POST' || method === 'GET' || method === 'DELETE'
       const foreign = guard.check(request)
-      if (!foreign.ok) return refuseForeigner(gw, foreign, requestId)
-      if (!isMcpMethod) return plainRefusal(refuse('method_not_allowed', 'Use POST, GET or DELETE on the MCP path.'), requestId)
-      const { call, idText } = await readCall(request, method, path.slice(MCP_PREFIX.length), requestId, options)
-      // The whole request is here: from now on only the pipeline's own limits end it, however long the upstream is silent.
-      server?.timeout(request, 0)
-      const { outcome, trail } = await handleCall(gw, call)
+      if (!foreign.ok) return refuseForeigner(gw, foreign, request, requestId, limits)
+      if (!isMcpMethod) return plainRefusal(refuse('method_not_allowed', 'Use POST, GET or DELETE on the MCP path.'), requestId, null)
+      const { call, idText, held } = await readCall(request, method, path.slice(MCP_PREFIX.length), requestId, limits)
+      if (server !== null) governTimeout(call, request, server, options.idleTimeoutSeconds)
+      const { outcome, trail } = await handleCall(gw, call).finally(() => limits.budget.give(held))
       const headers = baseHeaders(requestId, trail.assertions?.traceId ?? null)
       if (outcome.kind === 'refused') return refusalResponse(outcome, shapeRefusal(outcome.refusal, call, trail.connection), call, { idText, headers })
       headers.push(...outcome.headers)
@@ -56,8 +72,21 @@ export function createMcpDoor(gw: Gateway, guard: HostGuard, ids: Ids, options: 
   }
 }
 
+/**
+ * While the upstream works, only the pipeline's own limits end a call, however long it is silent; before and after, a socket that
+ * does nothing is closed. The runtime keeps the setting for the socket, so it must be set back.
+ */
+function governTimeout(call: IncomingCall, request: Request, server: Server<unknown>, idleTimeoutSeconds: number): void {
+  call.holdSocket = () => server.timeout(request, 0)
+  call.releaseSocket = () => server.timeout(request, idleTimeoutSeconds)
+}
+
+interface ReadLimits extends McpDoorOptions {
+  budget: ByteBudget
+}
+
 /** Reads the request without believing it: what is wrong with it is told in step order, after who is calling. */
-async function readCall(request: Request, httpMethod: McpHttpMethod, slug: string, requestId: string, options: McpDoorOptions): Promise<{ call: IncomingCall; idText: string | null }> {
+async function readCall(request: Request, httpMethod: McpHttpMethod, slug: string, requestId: string, limits: ReadLimits): Promise<ReadCall> {
   const call: IncomingCall = {
     httpMethod,
     slug,
@@ -70,29 +99,28 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
     messages: [],
     problem: acceptProblem(httpMethod, request.headers.get('accept')),
     signal: request.signal,
+    holdSocket: () => {},
+    releaseSocket: () => {},
   }
-  if (httpMethod !== 'POST') return { call, idText: null }
+  if (httpMethod !== 'POST') return { call, idText: null, held: 0 }
   const typed = checkContentType(request.headers)
-  const body = await readBody(request, options.requestBytesMax).catch(() => refuse('invalid_request', 'The request body ended early.'))
-  if (!body.ok || !typed.ok) {
-    call.problem = typed.ok ? (body.ok ? null : body) : typed
-    return { call, idText: body.ok && typed.ok ? null : body.ok ? idTextOf(body.value, options) : null }
+  if (!typed.ok) call.problem = typed
+  const isStranger = call.credential === null || !API_KEY_PATTERN.test(call.credential)
+  const { body, held, idText } = await readBody(request, { budget: limits.budget, bytesMax: isStranger ? Math.min(STRANGER_BYTES_MAX, limits.requestBytesMax) : limits.requestBytesMax })
+  if (!body.ok) {
+    if (typed.ok) call.problem = body
+    return { call, idText, held }
   }
-  const read = readMessage(body.value, options)
+  const read = readMessage(body.value, limits)
   if (!read.ok) {
     call.problem ??= refuse('invalid_request', read.message, { issues: read.issues })
-    return { call, idText: read.idText }
+    return { call, idText: read.idText, held }
   }
   call.body = body.value
   call.isBatch = read.body.isBatch
   call.messages = read.body.messages
   for (const message of read.body.messages) call.problem ??= checkMirroredHeaders(message, (name) => request.headers.get(name)) ?? checkModernMethod(message)
-  return { call, idText: null }
-}
-
-function idTextOf(body: Uint8Array, options: McpDoorOptions): string | null {
-  const read = readMessage(body, options)
-  return read.ok ? (read.body.isBatch ? null : (read.body.messages[0]?.idText ?? null)) : read.idText
+  return { call, idText: null, held }
 }
 
 function acceptProblem(method: McpHttpMethod, accept: string | null): Refusal | null {
@@ -107,14 +135,17 @@ function mirroredParams(headers: Headers): HeaderList {
   return mirrored
 }
 
-async function refuseForeigner(gw: Gateway, refusal: Refusal, requestId: string): Promise<Response> {
+async function refuseForeigner(gw: Gateway, refusal: Refusal, request: Request, requestId: string, limits: ReadLimits): Promise<Response> {
+  const { body, held, idText } = await readBody(request, { budget: limits.budget, bytesMax: STRANGER_BYTES_MAX })
+  const read = body.ok ? readMessage(body.value, limits) : null
+  limits.budget.give(held)
   await gw.authFailures.note({ reason: 'A foreign Host or Origin came to the MCP path.', status: 'forbidden', organizationId: null, principal: ANONYMOUS, requestId })
-  return plainRefusal(refusal, requestId)
+  return plainRefusal(refusal, requestId, read === null ? idText : read.ok ? (read.body.messages[0]?.idText ?? null) : read.idText)
 }
 
-function plainRefusal(refusal: Refusal, requestId: string): Response {
+function plainRefusal(refusal: Refusal, requestId: string, idText: string | null): Response {
   const call = { messages: [], isBatch: false, requestId }
-  return refusalResponse(refused(refusal), { form: 'error', httpStatus: shapeStatus(refusal) }, call, { idText: null, headers: baseHeaders(requestId, null) })
+  return refusalResponse(refused(refusal), { form: 'error', httpStatus: shapeStatus(refusal) }, call, { idText, headers: baseHeaders(requestId, null) })
 }
 
 function shapeStatus(refusal: Refusal): number {
@@ -122,5 +153,5 @@ function shapeStatus(refusal: Refusal): number {
 }
 
 const EMPTY_CALL: IncomingCall = {
-  httpMethod: 'GET', slug: '', requestId: '', credential: null, header: () => null, mirroredParams: () => [], body: null, isBatch: false, messages: [], problem: null, signal: new AbortController().signal,
+  httpMethod: 'GET', slug: '', requestId: '', credential: null, header: () => null, mirroredParams: () => [], body: null, isBatch: false, messages: [], problem: null, signal: new AbortController().signal, holdSocket: () => {}, releaseSocket: () => {},
 }

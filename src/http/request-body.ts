@@ -1,23 +1,75 @@
 import { ok, refuse } from '../core/result.ts'
 import type { Refusal, Result } from '../core/result.ts'
+import { OversizeId } from './oversize-id.ts'
 
-/** Reads a request's body whole, never holding more than `bytesMax`. The runtime's idle timeout ends a sender that dawdles. */
-export async function readBody(request: Request, bytesMax: number): Promise<Result<Uint8Array>> {
-  const announced = request.headers.get('content-length')
-  if (announced !== null) {
-    // The runtime has already refused lengths that are malformed or given twice.
-    if (Number(announced) > bytesMax) return tooLarge(bytesMax)
-    return ok(new Uint8Array(await request.arrayBuffer()))
+/** Bytes of requests that this process may hold at one time, whoever sent them. */
+export class ByteBudget {
+  #used = 0
+  constructor(private readonly bytesMax: number) {}
+
+  take(bytes: number): boolean {
+    if (this.#used + bytes > this.bytesMax) return false
+    this.#used += bytes
+    return true
   }
-  if (request.body === null) return ok(new Uint8Array(0))
+
+  give(bytes: number): void {
+    this.#used -= bytes
+  }
+}
+
+export interface BodyLimits {
+  bytesMax: number
+  budget: ByteBudget
+}
+
+/** How much of a body that is too large is still read, to find its id: beyond that the caller is told at once. */
+const DRAINED_BYTES_MAX = 64 * 1024 * 1024
+
+/**
+ * Reads a request's body whole, never holding more than `bytesMax`, and counts it in the budget: `held` bytes must be given back.
+ * The runtime's idle timeout ends a sender that dawdles.
+ */
+export async function readBody(request: Request, { bytesMax, budget }: BodyLimits): Promise<{ body: Result<Uint8Array>; held: number; idText: string | null }> {
+  const announced = request.headers.get('content-length')
+  if (announced !== null && Number(announced) <= bytesMax) {
+    // The runtime has already refused lengths that are malformed or given twice.
+    const held = Number(announced)
+    if (!budget.take(held)) return { body: refuse('overloaded'), held: 0, idText: null }
+    try {
+      return { body: ok(new Uint8Array(await request.arrayBuffer())), held, idText: null }
+    } catch {
+      return { body: refuse('invalid_request', 'The request body ended early.'), held, idText: null }
+    }
+  }
+  return readPieces(request, { bytesMax, budget })
+}
+
+async function readPieces(request: Request, { bytesMax, budget }: BodyLimits): Promise<{ body: Result<Uint8Array>; held: number; idText: string | null }> {
+  if (request.body === null) return { body: ok(new Uint8Array(0)), held: 0, idText: null }
+  const ends = new OversizeId()
   const chunks: Uint8Array[] = []
   let total = 0
-  for await (const chunk of request.body) {
-    total += chunk.length
-    if (total > bytesMax) return tooLarge(bytesMax)
-    chunks.push(chunk)
+  let held = 0
+  try {
+    for await (const chunk of request.body) {
+      total += chunk.length
+      if (total > DRAINED_BYTES_MAX) break
+      ends.push(chunk)
+      if (total > bytesMax) {
+        chunks.length = 0
+        continue
+      }
+      if (!budget.take(chunk.length)) return { body: refuse('overloaded'), held, idText: null }
+      held += chunk.length
+      chunks.push(chunk)
+    }
+  } catch {
+    return { body: refuse('invalid_request', 'The request body ended early.'), held, idText: null }
   }
-  return ok(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, total))
+  if (total <= bytesMax) return { body: ok(Buffer.concat(chunks, total)), held, idText: null }
+  if (total <= DRAINED_BYTES_MAX) ends.end()
+  return { body: tooLarge(bytesMax), held, idText: ends.idText() }
 }
 
 function tooLarge(bytesMax: number): Refusal {

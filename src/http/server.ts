@@ -14,12 +14,16 @@ const RUNTIME_BODY_BYTES_MAX = 2 ** 40
 /** The runtime's idle timeout is at most 255 s. */
 const IDLE_SECONDS_MAX = 255
 
+export function idleTimeoutSeconds(requestTimeoutMs: number): number {
+  return Math.min(IDLE_SECONDS_MAX, Math.ceil(requestTimeoutMs / 1000))
+}
+
 /** Listens on TCP. Throws when the address is taken. */
 export function listenTcp(options: ListenOptions): Server<unknown> {
   return Bun.serve({
     hostname: options.host,
     port: options.port,
-    idleTimeout: Math.min(IDLE_SECONDS_MAX, Math.ceil(options.requestTimeoutMs / 1000)),
+    idleTimeout: idleTimeoutSeconds(options.requestTimeoutMs),
     maxRequestBodySize: RUNTIME_BODY_BYTES_MAX,
     development: false,
     fetch: (request, server) => options.handle(request, server),

@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../../core/audit.ts'
 import { ANONYMOUS } from '../../core/caller.ts'
 import type { OrganizationId } from '../../core/ids.ts'
+import { METADATA_BYTES_MAX } from '../../core/assertions.ts'
 import { redactArguments } from '../../core/redact.ts'
 import { AuditUnavailable } from '../../core/ports.ts'
 import type { AuditLog, AuditTicket } from '../../core/ports.ts'
@@ -37,7 +38,7 @@ function draftRow(trail: Trail, entry: TrailEntry, organizationId: OrganizationI
     traceId: trail.assertions?.traceId ?? null,
     principal: trail.caller?.principal ?? ANONYMOUS,
     user: trail.assertions?.user ?? null,
-    metadata: trail.assertions?.metadata ?? {},
+    metadata: maskedMetadata(trail),
     method: entry.method,
     toolName: entry.toolName,
     action: entry.decision?.action ?? null,
@@ -58,6 +59,13 @@ function draftRow(trail: Trail, entry: TrailEntry, organizationId: OrganizationI
 /** What no policy governs has none, unless it was refused. */
 function reasonOf({ decision, targets }: TrailEntry): string | null {
   return decision === null || (targets.length === 0 && decision.action !== 'deny') ? null : decision.reason
+}
+
+/** What callers say about themselves may hold a secret by mistake. */
+function maskedMetadata(trail: Trail): AuditDraft['metadata'] {
+  const metadata = trail.assertions?.metadata ?? {}
+  for (const _ in metadata) return (redactArguments(metadata, METADATA_BYTES_MAX * 2) ?? {}) as AuditDraft['metadata']
+  return metadata
 }
 
 /** Targets that have no column of their own, and what shadow policies would have said. */
