@@ -133,6 +133,7 @@ export async function openInstallation(config: Config, options: { version: strin
     auditLog: storage.auditLog,
     callsInFlight: calls,
     accessChanges: accessChanges(),
+    authFailures: failures,
     inTurn: turns(),
     checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
     mintKey: generateApiKey,
@@ -171,6 +172,7 @@ export async function openInstallation(config: Config, options: { version: strin
     close: once(async () => {
       events.close()
       upstreams.close()
+      await failures.close()
       await storage.close()
       lock.value.release()
       log.flush()

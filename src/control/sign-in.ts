@@ -13,7 +13,7 @@ import { takeSecondFactor } from './second-factor-codes.ts'
 
 export type SignInPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'organizations' | 'people' | 'personSessions' | 'secondFactors' | 'auditLog' | 'vault' | 'inTurn' | 'verifyPassword' | 'mintToken' | 'hashToken' | 'totp'
+  'authFailures' | 'clock' | 'ids' | 'organizations' | 'people' | 'personSessions' | 'secondFactors' | 'auditLog' | 'vault' | 'inTurn' | 'verifyPassword' | 'mintToken' | 'hashToken' | 'totp'
 >
 
 /** Where a request comes from, for the record and the list of sessions. */
@@ -64,7 +64,7 @@ const STALE = 'This sign-in took too long. Start again.'
 
 export function signInControl(ports: SignInPorts): SignInControl {
   const limits = attempts(ports.clock)
-  const failures = authFailures(ports)
+  const failures = ports.authFailures ?? authFailures(ports)
   const pendings = pendingSignIns(ports)
 
   /** Not awaited: how long the record takes must not tell one kind of failure from another. */

@@ -31,7 +31,7 @@ export function actorFromRequest(deps: AdminAuthDeps): ResolveActor {
   return async (request, requestId) => {
     const failed = async (refusal: Refusal, reason: string, key: ApiKey | null): Promise<Refusal> => {
       const status = refusal.code === 'forbidden' ? 'forbidden' : refusal.code === 'session_suspended' ? 'suspended' : 'unauthorized'
-      await deps.authFailures.note({ reason, status, organizationId: key?.organizationId ?? null, principal: key === null ? ANONYMOUS : principalOf(key), requestId })
+      await deps.authFailures.note({ method: 'api.authenticate', reason, status, organizationId: key?.organizationId ?? null, principal: key === null ? ANONYMOUS : principalOf(key), requestId })
       return refusal
     }
     const header = request.headers.get('authorization')
@@ -40,7 +40,7 @@ export function actorFromRequest(deps: AdminAuthDeps): ResolveActor {
       if (person == null) return failed(unauthorized(), request.headers.has('cookie') ? 'no API key and no valid session' : 'no API key', null)
       if (request.method === 'GET' || isSameOrigin(request, deps.publicUrl)) return ok(person.actor)
       const refusal = refuse('forbidden', 'With a session cookie, changes are accepted from the pages of this Igris only (same-origin Origin).')
-      await deps.authFailures.note({ reason: 'session cookie from a foreign origin', status: 'forbidden', organizationId: person.actor.organizationId, principal: person.actor.principal, requestId })
+      await deps.authFailures.note({ method: 'api.authenticate', reason: 'session cookie from a foreign origin', status: 'forbidden', organizationId: person.actor.organizationId, principal: person.actor.principal, requestId })
       return refusal
     }
     const written = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? ''
