@@ -45,6 +45,12 @@ export const ConfigSchema = z.strictObject({
   /** Upstreams in link-local ranges and cloud metadata addresses. */
   allowLinkLocal: bool.default(false),
   allowStdio: bool.default(false),
+  /** Programs of stdio connections that run at once, and for how long one that nobody uses is kept. */
+  programsMax: int(1, 10_000).default(64),
+  programsPerConnectionMax: int(1, 10_000).default(32),
+  programIdleMs: int(1000, 86_400_000).default(600_000),
+  /** Private memory of each process of a program. */
+  programMemoryBytesMax: int(1 << 26, 2 ** 40).default(2 ** 31),
   metricsHost: z.string().min(1).optional(),
   metricsPort: int(1, 65_535).optional(),
   metricsToken: secret.optional(),
@@ -71,6 +77,13 @@ export function flagName(key: string): string {
 export function isSwitch(key: ConfigKey): boolean {
   const schema = ConfigSchema.shape[key]
   return schema instanceof z.ZodDefault && schema.unwrap() === bool
+}
+
+const PROGRAM_VARIABLES = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'TZ']
+
+/** All that programs of stdio connections get of this process' environment: where things are, and nothing that could be a secret. */
+export function programEnvironment(): Record<string, string> {
+  return Object.fromEntries(PROGRAM_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
 }
 
 /** The environment of this process, read here and handed on. */

@@ -6,6 +6,7 @@ import { cachedMcpSessions } from './cache/mcp-session-cache.ts'
 import { cachedOrganizations } from './cache/organization-cache.ts'
 import { createPolicyBook } from './cache/policy-book.ts'
 import { SlidingWindow } from './cache/sliding-window.ts'
+import { programEnvironment } from './config.ts'
 import type { Config } from './config.ts'
 import { createAnomalyDetector } from './core/anomaly/detector.ts'
 import type { Clock, Ids, Log, Storage } from './core/ports.ts'
@@ -32,15 +33,20 @@ import type { Gateway } from './gateway/gateway.ts'
 import { createHeartbeats } from './gateway/heartbeats.ts'
 import { createTaskOwners } from './gateway/task-owners.ts'
 import { createLiveSessions } from './gateway/live-sessions.ts'
+import { launchFinder } from './launches.ts'
 import { createLog } from './log.ts'
 import { openStorage } from './storage/open.ts'
 import { lockFolder } from './storage/sqlite/folder-lock.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
+import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
+import { createStdioUpstreams } from './upstream/stdio/stdio.ts'
 
 /** How long a command waits for another one on the same folder to finish. */
 const LOCK_WAIT_MS = 3000
 const HEARTBEAT_MS = 15_000
+/** One message of a program. */
+const PROGRAM_LINE_BYTES_MAX = 32 * 1024 * 1024
 const TASKS_REMEMBERED = 50_000
 
 /** Everything one process holds while it has a data folder open. Doors (HTTP, command line) are built on top of it. */
@@ -100,7 +106,7 @@ export async function openInstallation(config: Config, options: { version: strin
   }
   const events = createEventBus({ replayMax: 5000, queueMax: 1000, subscribersMax: 20_000 })
   const metrics = createMetrics({ version: options.version })
-  const upstreams = createUpstreams({
+  const http = createUpstreams({
     allowLinkLocal: config.allowLinkLocal,
     responseBytesMax: config.responseBytesMax,
     connectTimeoutMs: 10_000,
@@ -110,13 +116,24 @@ export async function openInstallation(config: Config, options: { version: strin
     headBytesMax: 64 * 1024,
     log,
   })
+  const programs = !config.allowStdio ? null : createStdioUpstreams({
+    findLaunch: launchFinder(stores.connections, vault.value),
+    environment: programEnvironment(),
+    programsMax: config.programsMax,
+    programsPerConnectionMax: config.programsPerConnectionMax,
+    idleMs: config.programIdleMs,
+    memoryBytesMax: config.programMemoryBytesMax,
+    lineBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX),
+    log,
+  })
+  const upstreams = dispatchUpstreams({ http, stdio: programs })
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
   const limiter = new SlidingWindow()
   const passwords = createPasswords()
   const failures = authFailures({ clock, organizations: stores.organizations, auditLog: storage.auditLog })
   const controlPorts: ControlPorts = {
-    clock, ids, vault: vault.value, upstreams, events,
+    clock, ids, vault: vault.value, upstreams, events, programs,
     organizations: stores.organizations,
     people: storage.people,
     personSessions: storage.personSessions,
@@ -133,7 +150,6 @@ export async function openInstallation(config: Config, options: { version: strin
     auditLog: storage.auditLog,
     callsInFlight: calls,
     accessChanges: accessChanges(),
-    authFailures: failures,
     inTurn: turns(),
     checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
     mintKey: generateApiKey,
@@ -171,8 +187,8 @@ export async function openInstallation(config: Config, options: { version: strin
     rotateMasterKey: (newKey) => rotate({ folder, storage, connections: stores.connections, vault: vault.value, masterKey: masterKey.value, newKey }),
     close: once(async () => {
       events.close()
-      upstreams.close()
-      await failures.close()
+      http.close()
+      await programs?.close()
       await storage.close()
       lock.value.release()
       log.flush()

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { act, segment } from './act.ts'
 import type { Action, Command, Flag, Invocation } from './command.ts'
+import { ALLOW_STDIO, PROGRAM_FLAGS, readProgram } from './program.ts'
 import { CREDENTIAL_FLAGS, readCredential } from './credential.ts'
 import { FOLDER_FLAGS } from './help.ts'
 import { fieldList, plain, sayUsage, table } from './print.ts'
@@ -10,6 +11,8 @@ interface ShownConnection extends Record<string, unknown> {
   slug: string
   name: string
   upstreamUrl: string
+  command?: string | null
+  args?: string[] | null
   enabled: boolean
   suspension?: unknown
 }
@@ -18,6 +21,7 @@ const SETTING_FLAGS: Record<string, Flag> = {
   name: { kind: 'text', value: 'TEXT', says: 'Name for people' },
   transport: { kind: 'text', value: 'http|stdio', says: 'How the server is reached (default http)' },
   'auth-type': { kind: 'text', value: 'bearer|header|none', says: 'How the credential is sent (default bearer)' },
+  ...PROGRAM_FLAGS,
   ...CREDENTIAL_FLAGS,
   'ca-file': { kind: 'text', value: 'FILE', says: 'PEM certificates that the server may chain to, besides the system\'s' },
   'timeout-ms': { kind: 'text', value: 'N', says: 'To the first byte of an answer (default 60000)' },
@@ -30,6 +34,8 @@ const SETTING_FLAGS: Record<string, Flag> = {
 async function settingsOf(invocation: Invocation): Promise<{ ok: true; body: Record<string, unknown> } | { ok: false; problem: string }> {
   const credential = await readCredential(invocation)
   if (!credential.ok) return credential
+  const program = await readProgram(invocation)
+  if (!program.ok) return program
   const storeArguments = truth(invocation, 'store-arguments')
   const enabled = truth(invocation, 'enabled')
   if (storeArguments === null || enabled === null) return { ok: false, problem: '--store-arguments and --enabled take true or false' }
@@ -42,6 +48,7 @@ async function settingsOf(invocation: Invocation): Promise<{ ok: true; body: Rec
     upstreamUrl: invocation.text('url'),
     authType: invocation.text('auth-type'),
     ...credential.fields,
+    ...program.fields,
     caPem: caFile === undefined ? undefined : await readFile(caFile, 'utf8'),
     timeoutMs: timeout === undefined ? undefined : Number(timeout),
     denials: invocation.text('denials'),
@@ -61,14 +68,15 @@ function truth(invocation: Invocation, flag: string): boolean | undefined | null
 const add: Action = {
   summary: 'Add a connection to an MCP server.',
   operands: ['SLUG'],
-  flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', says: 'Where the MCP server is (required)' }, ...SETTING_FLAGS },
+  flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', says: 'Where the MCP server is (required, but for a program)' }, ...SETTING_FLAGS },
   notes: 'Secrets are never taken from the command line itself, since every process of the machine can read it.',
   run: async (invocation) => {
-    if (invocation.text('url') === undefined) return sayUsage(invocation.terminal, ['--url is missing: say where the MCP server is'], 'connection add')
+    if (invocation.text('url') === undefined && invocation.text('command') === undefined) return sayUsage(invocation.terminal, ['--url is missing: say where the MCP server is, or which program to start with --transport stdio --command'], 'connection add')
     const settings = await settingsOf(invocation)
     if (!settings.ok) return sayUsage(invocation.terminal, [settings.problem], 'connection add')
     const isOpen = settings.body.credential === undefined && settings.body.authType === undefined
-    const body = { slug: invocation.operands[0], ...(isOpen ? { authType: 'none' } : {}), ...settings.body }
+    const transport = settings.body.command === undefined ? {} : { transport: 'stdio' }
+    const body = { slug: invocation.operands[0], ...transport, ...(isOpen ? { authType: 'none' } : {}), ...settings.body }
     return act<ShownConnection>(invocation, { method: 'POST', path: '/connections', body }, ({ data: made }) => `Added ${plain(made.slug)}. Agents reach it at /v1/mcp/${plain(made.slug)}.`)
   },
 }
@@ -97,7 +105,11 @@ const list: Action = {
   operands: [],
   flags: FOLDER_FLAGS,
   run: (invocation) => act<ShownConnection[]>(invocation, { method: 'GET', path: '/connections' }, ({ data: connections }) =>
-    table(['SLUG', 'NAME', 'STATE', 'URL'], connections.map((connection) => [connection.slug, connection.name, connectionState(connection), connection.upstreamUrl]))),
+    table(['SLUG', 'NAME', 'STATE', 'SERVER'], connections.map((connection) => [connection.slug, connection.name, connectionState(connection), serverOf(connection)]))),
+}
+
+function serverOf({ upstreamUrl, command, args }: ShownConnection): string {
+  return command == null ? upstreamUrl : [command, ...(args ?? [])].join(' ')
 }
 
 function connectionState(connection: ShownConnection): string {
@@ -121,11 +133,23 @@ const remove: Action = {
 const test: Action = {
   summary: 'Ask the MCP server behind a connection for its name and its tools.',
   operands: ['SLUG'],
-  flags: FOLDER_FLAGS,
+  flags: { ...FOLDER_FLAGS, ...ALLOW_STDIO },
   run: (invocation) => act<Record<string, unknown>>(invocation, { method: 'POST', path: `/connections/${segment(invocation.operands[0])}/test` }, ({ data: found }) => fieldList(found)),
+}
+
+const programs: Action = {
+  summary: 'Show the programs that a connection over stdio started, and the end of what they wrote to their error stream.',
+  operands: ['SLUG'],
+  flags: FOLDER_FLAGS,
+  run: (invocation) => act<ShownProgram[]>(invocation, { method: 'GET', path: `/connections/${segment(invocation.operands[0])}/programs` }, ({ data: shown }) =>
+    shown.map(({ stderr, ...program }) => [fieldList(program), ...stderr.split('\n').filter((line) => line !== '').map((line) => `  ${plain(line)}`)].join('\n')).join('\n\n')),
+}
+
+interface ShownProgram extends Record<string, unknown> {
+  stderr: string
 }
 
 export const connectionCommand: Command = {
   summary: 'Connections: the MCP servers that agents reach through the gateway.',
-  actions: { add, list, show, update, remove, test, ...suspensionActions('connection', 'SLUG', '/connections') },
+  actions: { add, list, show, update, remove, test, programs, ...suspensionActions('connection', 'SLUG', '/connections') },
 }

@@ -6,6 +6,7 @@ import { ok, refuse, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongField } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
+import { changedProgram, draftProgram, isOtherProgram, mayStartPrograms, presentProgram, strayProgramField, type ProgramView, type UpstreamFields } from './programs.ts'
 import { presentConnection, presentPolicy, SEALED, type ConnectionView } from './present.ts'
 import type { ProbeReport } from './probe-upstream.ts'
 import { recordChange } from './record-change.ts'
@@ -13,7 +14,7 @@ import { testConnection } from './test-connection.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl'
+  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
 >
 
 export interface ConnectionControl {
@@ -27,6 +28,8 @@ export interface ConnectionControl {
   delete(actor: Actor, slug: string): Promise<Result<ConnectionView>>
   /** Speaks to the upstream as a client would, and says what it found. Suspended as a call is. Nothing in the report comes from the URL or the credential. */
   test(actor: Actor, slug: string): Promise<Result<ProbeReport>>
+  /** The programs that a connection over stdio started: those that run and the last that ended, newest first. */
+  programs(actor: Actor, slug: string): Promise<Result<ProgramView[]>>
 }
 
 export function connectionControl(ports: ConnectionPorts): ConnectionControl {
@@ -65,19 +68,21 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
     update: (actor, slug, change) => ports.inTurn(turnOf(actor, slug), async () => {
       const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
       if (!found.ok) return found
-      const changed = changedConnection(ports, found.value, change)
+      const changed = changedConnection(ports, actor, found.value, change)
       if (!changed.ok) return changed
       const { next, isCredentialNew } = changed.value
       const details = { before: recorded(found.value, false), after: recorded(next, isCredentialNew) }
       return recordChange(ports, actor, { method: 'connection.update', connection: slug, ...details }, async () => {
         if (!isOtherUpstream(found.value, next, isCredentialNew)) {
           const updated = await ports.connections.update(next)
+          if (updated.ok && !next.enabled) ports.programs?.end(next.id)
           return updated.ok ? ok(presentConnection(next)) : updated
         }
         // Before, so that no call takes an old session to the new upstream; and again, for sessions that began at the old one meanwhile.
         await ports.mcpSessions.deleteByConnection(next.id)
         const updated = await ports.connections.update(next)
         await ports.mcpSessions.deleteByConnection(next.id)
+        ports.programs?.end(next.id)
         return updated.ok ? ok(presentConnection(next)) : updated
       })
     }),
@@ -88,8 +93,14 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
       if (!found.ok) return found
       const connection = found.value
-      if (connection.transport !== 'http') return wrongField('transport', 'only connections over http can be tested')
+      const refused = connection.transport === 'stdio' ? mayStartPrograms(ports, actor) : null
+      if (refused !== null) return refused
       return testConnection(ports, actor, connection)
+    },
+
+    async programs(actor, slug) {
+      const found = await reachConnection(ports.connections, actor, 'governance.read', slug)
+      return found.ok ? ok((ports.programs?.reports(found.value.id) ?? []).map(presentProgram)) : found
     },
   }
 }
@@ -104,6 +115,7 @@ async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: stri
   return recordChange(ports, actor, { method: 'connection.delete', connection: slug, before }, async () => {
     await ports.connections.delete(actor.organizationId, connection.id)
     ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
+    ports.programs?.end(connection.id)
     await ports.mcpSessions.deleteByConnection(connection.id)
     await forgetSlug(ports, connection)
     ports.accessChanges.announce()
@@ -138,14 +150,9 @@ export function turnOf(actor: Actor, slug: string): string {
 }
 
 function draftConnection(ports: ConnectionPorts, actor: Actor, input: NewConnection): Result<Connection> {
-  const settled = settleTransport(ports, input.transport, input.upstreamUrl)
-  if (!settled.ok) return settled
-  const credential = input.credential ?? null
-  const headerName = input.authHeaderName ?? null
-  const authType = input.authType ?? (credential === null ? 'none' : headerName === null ? 'bearer' : 'header')
-  const auth = checkAuth({ authType, headerName, hasCredential: credential !== null })
-  if (!auth.ok) return auth
   const id = ports.ids.next('con') as ConnectionId
+  const upstream = input.transport === 'stdio' ? draftProgram(ports, actor, input, id) : draftUpstream(ports, input, id)
+  if (!upstream.ok) return upstream
   const now = ports.clock.now()
   return ok({
     id,
@@ -153,11 +160,7 @@ function draftConnection(ports: ConnectionPorts, actor: Actor, input: NewConnect
     slug: input.slug,
     name: input.name ?? input.slug,
     transport: input.transport,
-    upstreamUrl: settled.value,
-    authType,
-    authHeaderName: headerName,
-    sealedCredential: credential === null ? null : ports.vault.seal(credential, id),
-    caPem: input.caPem ?? null,
+    ...upstream.value,
     enabled: input.enabled,
     timeoutMs: input.timeoutMs,
     denials: input.denials,
@@ -170,11 +173,40 @@ function draftConnection(ports: ConnectionPorts, actor: Actor, input: NewConnect
   })
 }
 
-function changedConnection(ports: ConnectionPorts, old: Connection, change: ConnectionChange): Result<{ next: Connection; isCredentialNew: boolean }> {
+function draftUpstream(ports: ConnectionPorts, input: NewConnection, id: ConnectionId): Result<UpstreamFields> {
+  const settled = settleUrl(ports, input.upstreamUrl)
+  if (!settled.ok) return settled
+  const stray = strayProgramField(input)
+  if (stray !== null) return stray
+  const credential = input.credential ?? null
+  const headerName = input.authHeaderName ?? null
+  const authType = input.authType ?? (credential === null ? 'none' : headerName === null ? 'bearer' : 'header')
+  const auth = checkAuth({ authType, headerName, hasCredential: credential !== null })
+  if (!auth.ok) return auth
+  const sealedCredential = credential === null ? null : ports.vault.seal(credential, id)
+  return ok({ upstreamUrl: settled.value, authType, authHeaderName: headerName, sealedCredential, caPem: input.caPem ?? null, program: null })
+}
+
+function changedConnection(ports: ConnectionPorts, actor: Actor, old: Connection, change: ConnectionChange): Result<{ next: Connection; isCredentialNew: boolean }> {
   // Policies, keys and the record name a connection by its slug: under another name it would escape some and inherit others.
   if (change.slug !== undefined && change.slug !== old.slug) return wrongField('slug', 'a slug cannot change; create another connection')
-  const transport = change.transport ?? old.transport
-  const settled = settleTransport(ports, transport, change.upstreamUrl ?? old.upstreamUrl)
+  if (change.transport !== undefined && change.transport !== old.transport) return wrongField('transport', 'a transport cannot change; create another connection')
+  const settings = {
+    name: change.name ?? old.name,
+    enabled: change.enabled ?? old.enabled,
+    timeoutMs: change.timeoutMs ?? old.timeoutMs,
+    denials: change.denials ?? old.denials,
+    storeArguments: change.storeArguments ?? old.storeArguments,
+    anomaly: change.anomaly ?? old.anomaly,
+    updatedAt: ports.clock.now(),
+  }
+  if (old.transport === 'stdio') {
+    const changed = changedProgram(ports, actor, old, change)
+    return changed.ok ? ok({ next: { ...old, ...settings, ...changed.value.fields }, isCredentialNew: changed.value.isEnvironmentNew }) : changed
+  }
+  const stray = strayProgramField(change)
+  if (stray !== null) return stray
+  const settled = settleUrl(ports, change.upstreamUrl ?? old.upstreamUrl)
   if (!settled.ok) return settled
   const upstreamUrl = change.upstreamUrl === undefined ? old.upstreamUrl : settled.value
   const authType = change.authType ?? (change.credential != null && old.authType === 'none' ? 'bearer' : old.authType)
@@ -184,19 +216,12 @@ function changedConnection(ports: ConnectionPorts, old: Connection, change: Conn
   const kept = isDropped ? null : old.sealedCredential
   const next: Connection = {
     ...old,
-    name: change.name ?? old.name,
-    transport,
+    ...settings,
     upstreamUrl,
     authType: change.credential === null && change.authType === undefined ? 'none' : authType,
     authHeaderName: change.credential === null && change.authType === undefined ? null : headerName,
     sealedCredential: change.credential == null ? kept : ports.vault.seal(change.credential, old.id),
     caPem: change.caPem === undefined ? old.caPem : change.caPem,
-    enabled: change.enabled ?? old.enabled,
-    timeoutMs: change.timeoutMs ?? old.timeoutMs,
-    denials: change.denials ?? old.denials,
-    storeArguments: change.storeArguments ?? old.storeArguments,
-    anomaly: change.anomaly ?? old.anomaly,
-    updatedAt: ports.clock.now(),
   }
   if (change.credential === undefined && next.sealedCredential !== null && isSentElsewhere(old, next)) {
     return wrongField('credential', 'must be given again when the upstream\'s origin or the way of authentication changes')
@@ -220,17 +245,15 @@ function isOtherUpstream(old: Connection, next: Connection, isCredentialNew: boo
   return (
     isCredentialNew ||
     old.upstreamUrl !== next.upstreamUrl ||
-    old.transport !== next.transport ||
+    isOtherProgram(old, next) ||
     old.authType !== next.authType ||
     old.authHeaderName !== next.authHeaderName ||
     (old.sealedCredential === null) !== (next.sealedCredential === null)
   )
 }
 
-function settleTransport(ports: ConnectionPorts, transport: Connection['transport'], upstreamUrl: string): Result<string> {
-  if (transport === 'stdio') {
-    return wrongField('transport', 'transport: "stdio" needs a child-process bridge, which this version does not have; put the server behind Streamable HTTP')
-  }
+function settleUrl(ports: ConnectionPorts, upstreamUrl: string | undefined): Result<string> {
+  if (upstreamUrl === undefined) return wrongField('upstreamUrl', 'transport "http" needs the address of the MCP server')
   const checked = ports.checkUpstreamUrl(upstreamUrl)
   if (!checked.ok) return wrongField('upstreamUrl', checked.message)
   if (checked.value.username !== '' || checked.value.password !== '') {

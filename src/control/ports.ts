@@ -2,8 +2,9 @@ import type {
   AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, InvitationStore, KeyStore, McpSessionStore, OidcIdentityStore, OrganizationStore, PersonSessionStore,
   PersonStore, PolicyBook, PolicyStore, SecondFactorStore, SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
+import type { ConnectionId } from '../core/ids.ts'
 import type { Result } from '../core/result.ts'
-import type { AuthFailures } from './auth-failures.ts'
+import type { EpochMs } from '../core/time.ts'
 import type { InTurn } from './in-turn.ts'
 
 /** What the control plane needs of the outside. Each operation names the few it uses. */
@@ -29,11 +30,11 @@ export interface ControlPorts {
   events: EventBus
   callsInFlight: CallsInFlight
   accessChanges: AccessChanges
-  /** The one of the process, so that all doors share its budget. Left out: one of its own. */
-  authFailures?: AuthFailures
   inTurn: InTurn
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>
+  /** Null unless the operator allows connections that start programs. */
+  programs?: Programs | null
   mintKey(): MintedKey
   hashPassword(plain: string): Promise<string>
   /** As much work without a hash (an unknown account) as with one. Null when too many are waiting; then nothing was verified. */
@@ -51,6 +52,27 @@ export interface TotpCodes {
   newSecret(): string
   codeAt(secret: string, step: number): string
   matches(secret: string, step: number, code: string): boolean
+}
+
+/** A program that a connection started. What it wrote holds no secret that is known to be one. */
+export interface ProgramReport {
+  pid: number
+  state: 'running' | 'ended'
+  startedAt: EpochMs
+  endedAt: EpochMs | null
+  exitCode: number | null
+  signal: string | number | null
+  /** How often in a row programs of the connection ended by themselves. */
+  crashes: number
+  stderr: string
+}
+
+/** The programs behind connections over stdio. */
+export interface Programs {
+  /** Those that run and the last that ended, newest first. */
+  reports(connectionId: ConnectionId): ProgramReport[]
+  /** Ends a connection's programs: it changed, or is gone. */
+  end(connectionId: ConnectionId): void
 }
 
 export interface MintedKey {

@@ -210,9 +210,16 @@ function textOf(probe: Probe, value: unknown): string {
   return typeof value === 'string' ? cut(probe, value) : ''
 }
 
+/** The credential; of a program, the values of its environment. Values as short as `1` are no secrets, and stand in too much else. */
+function secretsOf({ connection, credential }: Probe): string[] {
+  if (credential === null) return []
+  if (connection.program === null) return [credential]
+  return Object.values(JSON.parse(credential) as Record<string, string>).filter((value) => value.length >= 4)
+}
+
 /** Bounded, and without the credential: an upstream may echo what it was sent. */
 function cut(probe: Probe, text: string): string {
-  const sealed = probe.credential === null ? text : text.replaceAll(probe.credential, '[sealed]')
+  const sealed = secretsOf(probe).reduce((shown, secret) => shown.replaceAll(secret, '[sealed]'), text)
   return sealed.length > TEXT_LENGTH_MAX ? `${sealed.slice(0, TEXT_LENGTH_MAX)}…` : sealed
 }
 

@@ -8,6 +8,10 @@ export const Slug = z.string().regex(/^[a-z0-9][a-z0-9_-]{2,63}$/, 'must be 3 to
 export const Transport = z.enum(['http', 'stdio'])
 export type Transport = z.infer<typeof Transport>
 
+/** One program for each MCP session, or one for all sessions of the connection. */
+export const StdioMode = z.enum(['session', 'shared'])
+export type StdioMode = z.infer<typeof StdioMode>
+
 export const AuthType = z.enum(['bearer', 'header', 'none'])
 export type AuthType = z.infer<typeof AuthType>
 
@@ -25,6 +29,16 @@ export const AnomalySettings = z.strictObject({
 })
 export type AnomalySettings = z.infer<typeof AnomalySettings>
 
+/** What a connection over stdio starts. The values of its environment are the connection's sealed credential. */
+export const Program = z.strictObject({
+  command: z.string(),
+  args: z.array(z.string()),
+  cwd: z.string().nullable(),
+  envNames: z.array(z.string()),
+  mode: StdioMode,
+})
+export type Program = z.infer<typeof Program>
+
 export interface Connection {
   id: ConnectionId
   organizationId: OrganizationId
@@ -38,6 +52,8 @@ export interface Connection {
   sealedCredential: Uint8Array | null
   /** PEM certificates that this upstream's TLS certificate may chain to, besides the system's. */
   caPem: string | null
+  /** For `stdio`; null for `http`. */
+  program: Program | null
   enabled: boolean
   timeoutMs: number
   denials: DenialStyle
@@ -56,6 +72,10 @@ const FORBIDDEN_AUTH_HEADERS = new Set([
   'accept-encoding', 'cookie', 'mcp-session-id', 'mcp-protocol-version', 'mcp-method', 'mcp-name', 'last-event-id',
 ])
 
+/** No control characters: a command line is shown to people who decide on it. */
+const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}]*$/u
+const NO_NUL = /^[^\0]*$/
+
 const fields = {
   slug: Slug,
   name: z.string().trim().min(1).max(120),
@@ -66,6 +86,14 @@ const fields = {
     .refine((name) => !FORBIDDEN_AUTH_HEADERS.has(name.toLowerCase()), 'this header is reserved').nullable(),
   credential: z.string().min(1).max(16_384).regex(/^[\t\x20-\x7e]+$/, 'must be printable ASCII').nullable(),
   caPem: z.string().max(65_536).nullable(),
+  command: z.string().trim().min(1).max(1024).regex(PRINTABLE, 'must be printable'),
+  args: z.array(z.string().max(16_384).regex(NO_NUL, 'must not contain NUL')).max(256),
+  env: z.record(
+    z.string().max(256).regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and "_"'),
+    z.string().max(32_768).regex(NO_NUL, 'must not contain NUL'),
+  ).refine((env) => Object.keys(env).length <= 128, 'must have at most 128 names').nullable(),
+  cwd: z.string().max(4096).regex(/^\/[^\0]*$/, 'must be an absolute path').nullable(),
+  stdioMode: StdioMode,
   enabled: z.boolean(),
   timeoutMs: z.number().int().min(100).max(3_600_000),
   denials: DenialStyle,
@@ -76,7 +104,12 @@ export const NewConnection = z.strictObject({
   slug: fields.slug,
   name: fields.name.optional(),
   transport: fields.transport.default('http'),
-  upstreamUrl: fields.upstreamUrl,
+  upstreamUrl: fields.upstreamUrl.optional(),
+  command: fields.command.optional(),
+  args: fields.args.optional(),
+  env: fields.env.optional(),
+  cwd: fields.cwd.optional(),
+  stdioMode: fields.stdioMode.optional(),
   authType: fields.authType.optional(),
   authHeaderName: fields.authHeaderName.optional(),
   credential: fields.credential.optional(),

@@ -32,7 +32,7 @@ test('20 kills during key rotations leave an installation whose every credential
     const id = `con_${count}` as ConnectionId
     await storage.connections.insert({
       id, organizationId, slug: `slug-${count}`, name: id, transport: 'http', upstreamUrl: 'http://127.0.0.1:9/', authType: 'bearer', authHeaderName: null,
-      sealedCredential: vault.seal(`secret of ${id}`, id), caPem: null, enabled: true, timeoutMs: 1_000, denials: 'http', storeArguments: true,
+      sealedCredential: vault.seal(`secret of ${id}`, id), caPem: null, program: null, enabled: true, timeoutMs: 1_000, denials: 'http', storeArguments: true,
       anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: 1, updatedAt: 1, suspension: null,
     })
   }

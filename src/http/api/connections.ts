@@ -4,7 +4,7 @@ import { ConnectionChange, NewConnection } from '../../core/connection.ts'
 import { SuspendRequest } from '../../core/organization.ts'
 import { ListQuery, paginate } from './paginate.ts'
 import { dataOf, route, type AnyRoute } from './route.ts'
-import { ConnectionView, ProbeView, ResumeRequest } from './schemas.ts'
+import { ConnectionView, ProbeView, ProgramView, ResumeRequest } from './schemas.ts'
 
 const tag = 'Connections'
 const one = { kind: 'json', status: 200, schema: ConnectionView } as const
@@ -21,7 +21,8 @@ export function connectionRoutes({ connections, killSwitch }: Pick<Control, 'con
     }),
     route({
       method: 'POST', path: '/connections', id: 'createConnection', tag, summary: 'Create a connection', permission: 'governance.write',
-      description: 'The credential is sealed and in no answer. Without `authType` it is sent as a bearer token; without a credential, `authType` is `none`.',
+      description: 'The credential is sealed and in no answer. Without `authType` it is sent as a bearer token; without a credential, `authType` is `none`. '
+        + 'With `transport: "stdio"` the gateway starts `command` itself; the values of `env` are sealed like a credential. Owners and admins only, where the operator allows it.',
       body: NewConnection, answer: { ...one, status: 201 },
       run: ({ actor, body }) => dataOf(connections.create(actor, body)),
     }),
@@ -45,6 +46,12 @@ export function connectionRoutes({ connections, killSwitch }: Pick<Control, 'con
       description: 'Answers 200 with `ok: false` and a sentence where the upstream fails. Waits at most 15 seconds.',
       answer: { kind: 'json', status: 200, schema: ProbeView },
       run: ({ actor, params }) => dataOf(connections.test(actor, params.slug ?? '')),
+    }),
+    route({
+      method: 'GET', path: '/connections/:slug/programs', id: 'listPrograms', tag, summary: 'Show the programs of a connection over stdio', permission: 'governance.read',
+      description: 'Those that run and the last that ended, newest first, with the end of what they wrote to their error stream, secrets masked.',
+      answer: { kind: 'json', status: 200, schema: z.array(ProgramView) },
+      run: ({ actor, params }) => dataOf(connections.programs(actor, params.slug ?? '')),
     }),
     route({
       method: 'POST', path: '/connections/:slug/suspend', id: 'suspendConnection', tag, summary: 'Suspend a connection', permission: 'kill-switch',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
-import { AnomalySettings, AuthType, DenialStyle, Transport } from '../../core/connection.ts'
+import { AnomalySettings, AuthType, DenialStyle, StdioMode, Transport } from '../../core/connection.ts'
 import { KeyScope } from '../../core/key.ts'
 import { NewPolicy, Rule } from '../../core/policy/schema.ts'
 import { Role } from '../../core/role.ts'
@@ -18,8 +18,14 @@ const PrincipalView = z.strictObject({ type: z.enum(['api_key', 'person', 'syste
 
 export const ConnectionView = z.strictObject({
   id: z.string(), slug: z.string(), name: z.string(), transport: Transport, upstreamUrl: z.string(), authType: AuthType, authHeaderName: z.string().nullable(),
-  hasCredential: z.boolean(), caPem: z.string().nullable(), enabled: z.boolean(), timeoutMs: z.number(), denials: DenialStyle, storeArguments: z.boolean(),
+  hasCredential: z.boolean(), caPem: z.string().nullable(), command: z.string().nullable(), args: z.array(z.string()).nullable(),
+  envNames: z.array(z.string()).nullable(), cwd: z.string().nullable(), stdioMode: StdioMode.nullable(), enabled: z.boolean(), timeoutMs: z.number(), denials: DenialStyle, storeArguments: z.boolean(),
   anomaly: AnomalySettings, createdBy: z.string(), createdAt: Time, updatedAt: Time, ...suspension,
+})
+
+export const ProgramView = z.strictObject({
+  pid: z.number(), state: z.enum(['running', 'ended']), startedAt: Time, endedAt: Time.nullable(), exitCode: z.number().nullable(),
+  signal: z.union([z.string(), z.number()]).nullable(), crashes: z.number(), stderr: z.string(),
 })
 
 export const ProbeView = z.strictObject({

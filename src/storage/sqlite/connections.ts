@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite'
 import { z } from 'zod'
-import { AnomalySettings, AuthType, DenialStyle, Transport, type Connection } from '../../core/connection.ts'
+import { AnomalySettings, AuthType, DenialStyle, Program, Transport, type Connection } from '../../core/connection.ts'
 import type { ConnectionId, OrganizationId } from '../../core/ids.ts'
 import type { TotpSecret } from '../../core/person-session.ts'
 import type { ConnectionStore } from '../../core/ports.ts'
@@ -14,12 +14,12 @@ const Row = z.object({
   id: z.string(), organization_id: z.string(), slug: z.string(), name: z.string(), transport: Transport, upstream_url: z.string(), auth_type: AuthType,
   auth_header_name: z.string().nullable(), sealed_credential: z.instanceof(Uint8Array).nullable(), ca_pem: z.string().nullable(), enabled: Flag,
   timeout_ms: z.number(), denials: DenialStyle, store_arguments: Flag, anomaly: jsonColumn(AnomalySettings), created_by: z.string(), created_at: z.number(),
-  updated_at: z.number(), ...SuspensionColumns,
+  updated_at: z.number(), program: jsonColumn(Program).nullable(), ...SuspensionColumns,
 })
 
 const COLUMNS = [
   'organization_id', 'slug', 'name', 'transport', 'upstream_url', 'auth_type', 'auth_header_name', 'sealed_credential', 'ca_pem', 'enabled', 'timeout_ms',
-  'denials', 'store_arguments', 'anomaly', 'created_by', 'created_at', 'updated_at', 'suspended_at', 'suspended_by', 'suspended_reason',
+  'denials', 'store_arguments', 'anomaly', 'created_by', 'created_at', 'updated_at', 'program', 'suspended_at', 'suspended_by', 'suspended_reason',
 ]
 
 export function connectionStore(db: Database, durably: Durably): ConnectionStore {
@@ -82,7 +82,8 @@ function values(connection: Connection) {
   return [
     connection.organizationId, connection.slug, connection.name, connection.transport, connection.upstreamUrl, connection.authType, connection.authHeaderName,
     connection.sealedCredential, connection.caPem, connection.enabled ? 1 : 0, connection.timeoutMs, connection.denials, connection.storeArguments ? 1 : 0,
-    JSON.stringify(connection.anomaly), connection.createdBy, connection.createdAt, connection.updatedAt, ...suspensionValues(connection.suspension),
+    JSON.stringify(connection.anomaly), connection.createdBy, connection.createdAt, connection.updatedAt, connection.program === null ? null : JSON.stringify(connection.program),
+    ...suspensionValues(connection.suspension),
   ]
 }
 
@@ -92,6 +93,6 @@ function read(unread: unknown): Connection {
     id: row.id as ConnectionId, organizationId: row.organization_id as OrganizationId, slug: row.slug, name: row.name, transport: row.transport,
     upstreamUrl: row.upstream_url, authType: row.auth_type, authHeaderName: row.auth_header_name, sealedCredential: row.sealed_credential, caPem: row.ca_pem,
     enabled: row.enabled, timeoutMs: row.timeout_ms, denials: row.denials, storeArguments: row.store_arguments, anomaly: row.anomaly,
-    createdBy: row.created_by, createdAt: row.created_at, updatedAt: row.updated_at, suspension: readSuspension(row),
+    createdBy: row.created_by, createdAt: row.created_at, updatedAt: row.updated_at, program: row.program, suspension: readSuspension(row),
   }
 }
