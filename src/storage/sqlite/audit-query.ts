@@ -15,7 +15,7 @@ const STEP_SLOW_MS = 2
 /** Work for one page, and the longest a caller waits for it. After that the page ends short, with a cursor that goes on. */
 const PAGE_WORK_MS = 40
 const PAGE_WAIT_MS = 75
-const STREAM_CHUNK_ROWS = 500
+const STREAM_CHUNK_ROWS = 128
 
 export interface AuditScope {
   /** Number of the organization in the record; null when it has no row. */
