@@ -18,7 +18,7 @@ export function createSessions(makeServer: () => McpServer): Sessions {
     async handle(request) {
       const id = request.headers.get('mcp-session-id')
       const known = id === null ? undefined : open.get(id)
-      if (known !== undefined) return known.transport.handleRequest(request)
+      if (known !== undefined) return openAtOnce(await known.transport.handleRequest(request))
       if (id !== null) return Response.json({ jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } }, { status: 404 })
       const server = makeServer()
       const transport = new WebStandardStreamableHTTPServerTransport({
@@ -37,4 +37,11 @@ export function createSessions(makeServer: () => McpServer): Sessions {
       open.clear()
     },
   }
+}
+
+/** Bun keeps the head of an answer back until its first byte, and a stream that listens may have none for long. */
+function openAtOnce(answer: Response): Response {
+  if (answer.body === null || answer.headers.get('content-type') !== 'text/event-stream') return answer
+  const opening = new TransformStream<Uint8Array, Uint8Array>({ start: (controller) => controller.enqueue(new TextEncoder().encode(': open\n\n')) })
+  return new Response(answer.body.pipeThrough(opening), { status: answer.status, headers: answer.headers })
 }
