@@ -150,6 +150,7 @@ export async function openInstallation(config: Config, options: { version: strin
     auditLog: storage.auditLog,
     callsInFlight: calls,
     accessChanges: accessChanges(),
+    authFailures: failures,
     inTurn: turns(),
     checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
     mintKey: generateApiKey,
@@ -189,6 +190,7 @@ export async function openInstallation(config: Config, options: { version: strin
       events.close()
       http.close()
       await programs?.close()
+      await failures.close()
       await storage.close()
       lock.value.release()
       log.flush()

@@ -5,6 +5,7 @@ import type {
 import type { ConnectionId } from '../core/ids.ts'
 import type { Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
+import type { AuthFailures } from './auth-failures.ts'
 import type { InTurn } from './in-turn.ts'
 
 /** What the control plane needs of the outside. Each operation names the few it uses. */
@@ -30,6 +31,8 @@ export interface ControlPorts {
   events: EventBus
   callsInFlight: CallsInFlight
   accessChanges: AccessChanges
+  /** The one of the process, so that all doors share its budget. Left out: one of its own. */
+  authFailures?: AuthFailures
   inTurn: InTurn
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>
