@@ -36,6 +36,15 @@ test.each(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'res
   expect(upstream.received.at(-1)?.message.method).toBe(method)
 })
 
+test('tasks/list, which this revision dropped and which a server could only answer with everybody’s tasks, goes nowhere', async () => {
+  const before = upstream.received.length
+  const answer = await modern('tasks/list')
+  expect([answer.status, answer.json.id, answer.json.error.code]).toEqual([404, 7, -32601])
+  expect(upstream.received.length).toBe(before)
+  const earlier = await gateway.call('one', { jsonrpc: '2.0', id: 7, method: 'tasks/list' })
+  expect([earlier.status, earlier.json.error.code]).toEqual([400, -32602])
+})
+
 test('an unknown method of an earlier revision is denied as ever', async () => {
   const answer = await gateway.call('one', { jsonrpc: '2.0', id: 7, method: 'unknown/method' })
   expect([answer.status, answer.json.error.code]).toEqual([403, -31002])
