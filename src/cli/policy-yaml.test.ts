@@ -34,6 +34,7 @@ policies:
       - { tool: '*', action: allow }
   # Everybody reads.
   - name: readers
+    connection: github
     rules:
       - tool: get_*
         action: allow
@@ -66,10 +67,19 @@ describe('an export over an existing file', () => {
     expect(contentsIn(text)).toEqual([readers, { ...guard, rules: [...guard.rules].reverse() }])
   })
 
+  test('leaves policies of several connections mixed as the file mixes them, and keeps the order of each', () => {
+    const mixed = ['a', 'b', 'c', 'd'].map((name, at) => content(name, { connection: at % 2 === 0 ? 'github' : null }))
+    const [a, b, c, d] = mixed as [PolicyContent, PolicyContent, PolicyContent, PolicyContent]
+    const text = policiesAsYaml(mixed)
+    const fresh = content('new')
+    expect(merged(text, [b, d, a, c])).toBe(text)
+    expect(contentsIn(merged(text, [b, fresh, d, c, a])).map(({ name }) => name)).toEqual(['c', 'b', 'a', 'new', 'd'])
+  })
+
   test('adds what is new where it belongs, and takes what is gone with its comments', () => {
     const [guard, readers] = stored() as [PolicyContent, PolicyContent]
-    const text = merged(FILE, [content('first', { description: 'New.' }), readers])
-    expect(contentsIn(text)).toEqual([content('first', { description: 'New.' }), readers])
+    const text = merged(FILE, [content('first', { connection: 'github', description: 'New.' }), readers])
+    expect(contentsIn(text)).toEqual([content('first', { connection: 'github', description: 'New.' }), readers])
     expect(text).not.toContain('Nobody deletes')
     expect(text.indexOf('Everybody reads')).toBeGreaterThan(text.indexOf('first'))
     const longer = { ...guard, rules: [{ tool: 'drop_*', action: 'deny' as const }, ...guard.rules] }

@@ -35,13 +35,36 @@ export function mergeIntoYaml(text: string, policies: PolicyContent[]): Result<s
   const [fault] = document.errors
   if (fault !== undefined) return refuse('invalid_request', `it is not YAML: ${fault.message}`)
   const merge = new Merge(document)
-  const wanted = policies.map(wholePolicy)
   const { contents } = document
+  const wanted = inOrderOf(namesIn(document.toJS()), policies).map(wholePolicy)
   if (contents === null) return ok(`${text.trimEnd()}${text.trim() === '' ? '' : '\n'}${policiesAsYaml(policies)}`)
   if (isSeq(contents)) merge.list(contents, wanted, samePolicy)
   else if (isMap(contents) && contents.has('policies')) merge.member(contents, 'policies', wanted)
   else return refuse('invalid_request', 'it holds neither "policies:" nor a list of them, so nothing can be put into it; export to another file')
   return ok(document.toString(LAYOUT))
+}
+
+function namesIn(parsed: unknown): unknown[] {
+  const list = Array.isArray(parsed) ? parsed : ((parsed as { policies?: unknown } | null)?.policies ?? [])
+  return Array.isArray(list) ? list.map(nameOf) : []
+}
+
+/** Only policies of one reach have an order among them, so those of several reaches stay mixed as the file mixes them. */
+function inOrderOf(names: unknown[], policies: PolicyContent[]): PolicyContent[] {
+  const reachOf = new Map<unknown, string | null>(policies.map(({ name, connection }) => [name, connection]))
+  const written = new Set(names)
+  const waiting = Map.groupBy(policies, ({ connection }) => connection)
+  const order: PolicyContent[] = []
+  for (const name of names) {
+    const queue = reachOf.has(name) ? (waiting.get(reachOf.get(name) ?? null) ?? []) : []
+    // New ones come along with the one that follows them.
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      order.push(next)
+      if (written.has(next.name)) break
+    }
+  }
+  const placed = new Set(order)
+  return [...order, ...policies.filter((policy) => !placed.has(policy))]
 }
 
 function wholePolicy(content: PolicyContent): Fields {
