@@ -39,6 +39,7 @@ function apiDeps(inst: Installation, version: string): RestApiDeps {
     accessChanges: inst.controlPorts.accessChanges,
     nextRequestId: () => inst.ids.next('req'),
     version,
+    publicUrl: inst.config.publicUrl,
   }
 }
 

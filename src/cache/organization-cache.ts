@@ -35,5 +35,6 @@ export function cachedOrganizations(store: OrganizationStore): OrganizationStore
     list: () => store.list(),
     rename: (id, name) => changing(() => store.rename(id, name)),
     setSuspension: (id, suspension) => changing(() => store.setSuspension(id, suspension)),
+    delete: (id) => changing(() => store.delete(id)),
   }
 }

@@ -1,7 +1,11 @@
+import { accountControl, type AccountControl } from './account.ts'
+import { attempts } from './attempts.ts'
 import { auditControl, type AuditControl } from './audit.ts'
 import { connectionControl, type ConnectionControl } from './connections.ts'
+import { invitationControl, type InvitationControl } from './invitations.ts'
 import { keyControl, type KeyControl } from './keys.ts'
 import { killSwitchControl, type KillSwitchControl } from './kill-switch.ts'
+import { memberControl, type MemberControl } from './members.ts'
 import { organizationControl, type OrganizationControl } from './organization.ts'
 import { policyControl, type PolicyControl } from './policies.ts'
 import type { ControlPorts } from './ports.ts'
@@ -23,10 +27,15 @@ export interface Control {
   organization: OrganizationControl
   setup: SetupControl
   signIn: SignInControl
+  account: AccountControl
+  members: MemberControl
+  invitations: InvitationControl
 }
 
 /** One per database, shared by all doors: it keeps changes of the same thing in turn. */
 export function makeControl(ports: ControlPorts): Control {
+  // One count of wrong passwords, wherever they are typed.
+  const limits = attempts(ports.clock)
   return {
     connections: connectionControl(ports),
     policies: policyControl(ports),
@@ -36,6 +45,9 @@ export function makeControl(ports: ControlPorts): Control {
     audit: auditControl(ports),
     organization: organizationControl(ports),
     setup: setupControl(ports),
-    signIn: signInControl(ports),
+    signIn: signInControl(ports, limits),
+    account: accountControl(ports, limits),
+    members: memberControl(ports),
+    invitations: invitationControl(ports),
   }
 }

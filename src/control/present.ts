@@ -2,6 +2,7 @@ import type { AuditEvent } from '../core/audit.ts'
 import type { Connection } from '../core/connection.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { Organization, Person, Suspension } from '../core/organization.ts'
+import type { Invitation } from '../core/person-session.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import type { AgentSession } from '../core/session.ts'
 import { isoTime, isoTimeOrNull, type EpochMs } from '../core/time.ts'
@@ -168,7 +169,18 @@ export function presentOrganization(organization: Organization) {
 export type MemberView = ReturnType<typeof presentMember>
 
 export function presentMember(person: Person) {
-  return { id: person.id, email: person.email, name: person.name, role: person.role, createdAt: isoTime(person.createdAt) }
+  return {
+    id: person.id as string, email: person.email, name: person.name, role: person.role, status: 'active' as 'active' | 'invited',
+    createdAt: isoTime(person.createdAt), expiresAt: null as string | null,
+  }
+}
+
+/** Somebody who has not answered yet, among the members. Never its token. */
+export function presentInvitation(invitation: Invitation): MemberView {
+  return {
+    id: invitation.id, email: invitation.email, name: '', role: invitation.role, status: 'invited', createdAt: isoTime(invitation.createdAt),
+    expiresAt: isoTime(invitation.expiresAt),
+  }
 }
 
 function presentPrincipal(principal: { type: string; id: string; label: string }) {

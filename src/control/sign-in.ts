@@ -4,7 +4,7 @@ import type { Person } from '../core/organization.ts'
 import { isOver, SIGN_IN_MAX_MS, type PersonSession } from '../core/person-session.ts'
 import { ANONYMOUS } from '../core/caller.ts'
 import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
-import { attempts, type AttemptLimit } from './attempts.ts'
+import { attempts, type AttemptLimit, type Attempts } from './attempts.ts'
 import { authFailures } from './auth-failures.ts'
 import type { ControlPorts } from './ports.ts'
 import { pendingSignIns } from './pending-sign-ins.ts'
@@ -62,8 +62,7 @@ const WRONG = 'The e-mail address or the password is wrong.'
 const WRONG_CODE = 'This code is wrong or was used already.'
 const STALE = 'This sign-in took too long. Start again.'
 
-export function signInControl(ports: SignInPorts): SignInControl {
-  const limits = attempts(ports.clock)
+export function signInControl(ports: SignInPorts, limits: Attempts = attempts(ports.clock)): SignInControl {
   const failures = ports.authFailures ?? authFailures(ports)
   const pendings = pendingSignIns(ports)
 

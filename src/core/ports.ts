@@ -37,6 +37,8 @@ export interface OrganizationStore {
   list(): Promise<Organization[]>
   rename(id: OrganizationId, name: string): Promise<void>
   setSuspension(id: OrganizationId, suspension: Suspension | null): Promise<void>
+  /** One transaction: the organization and every row that belongs to it, but for its record. */
+  delete(id: OrganizationId): Promise<void>
 }
 
 export interface PersonStore {

@@ -79,6 +79,21 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.organizations.get('org_none' as OrganizationId)).toBeNull()
       })
 
+      test('an organization goes with everything but its record, and leaves the others alone', async () => {
+        await storage.keys.insert(apiKey())
+        await storage.keys.insert(apiKey({ id: 'key_2' as KeyId, hash: 'bb', organizationId: OTHER }))
+        await storage.connections.insert(connection())
+        await storage.policies.insert(policy())
+        await storage.sessions.save(agentSession())
+        await storage.auditLog.append([event({ type: 'admin' })])
+        await storage.organizations.delete(ACME)
+        expect((await storage.organizations.list()).map(({ id }) => id)).toEqual([OTHER])
+        expect([await storage.keys.findByHash('aa11'), await storage.connections.listAll(), await storage.policies.list(ACME), await storage.sessions.listOpen()]).toEqual([null, [], [], []])
+        expect(await storage.keys.findByHash('bb')).not.toBeNull()
+        const kept = await storage.auditLog.query(ACME, {}, { limit: 5 })
+        expect(kept.ok && kept.value.items).toHaveLength(1)
+      })
+
       test('a person is found by e-mail in any case, and listed in the own organization only', async () => {
         const person = { id: 'per_1' as PersonId, organizationId: ACME, email: 'Ann@example.com', name: 'Ann', role: 'owner' as const, passwordHash: '$argon2id$', createdAt: 1 }
         await storage.people.insert(person)

@@ -19,6 +19,7 @@ export function fakeOrganizations(): OrganizationStore {
     list: async () => [...rows.values()].map((row) => ({ ...row })),
     rename: async (id, name) => void patch(rows.get(id), { name }),
     setSuspension: async (id, suspension) => void patch(rows.get(id), { suspension }),
+    delete: async (id) => void rows.delete(id),
   }
 }
 

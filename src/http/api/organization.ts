@@ -1,9 +1,8 @@
-import { z } from 'zod'
 import type { Control } from '../../control/control.ts'
+import { OrganizationDeletion } from '../../core/member.ts'
 import { OrganizationChange, SuspendRequest } from '../../core/organization.ts'
-import { ListQuery, paginate } from './paginate.ts'
 import { dataOf, route, type AnyRoute } from './route.ts'
-import { MemberView, OrganizationView, ResumeRequest } from './schemas.ts'
+import { OrganizationView, ResumeRequest } from './schemas.ts'
 
 const tag = 'Organization'
 const one = { kind: 'json', status: 200, schema: OrganizationView } as const
@@ -30,12 +29,9 @@ export function organizationRoutes({ organization, killSwitch }: Pick<Control, '
       run: ({ actor, body }) => dataOf(killSwitch.resumeOrganization(actor, body.reason ?? null)),
     }),
     route({
-      method: 'GET', path: '/members', id: 'listMembers', tag, summary: 'List the people of the organization', permission: 'members.read',
-      query: ListQuery, answer: { kind: 'json', status: 200, schema: z.array(MemberView), isPaged: true },
-      run: async ({ actor, query }) => {
-        const listed = await organization.listMembers(actor)
-        return listed.ok ? paginate(listed.value, query, ({ email }) => [email]) : listed
-      },
+      method: 'DELETE', path: '/organization', id: 'deleteOrganization', tag, summary: 'Delete the organization', permission: 'owners.write',
+      description: 'Everything but its record, at once and for good. The body repeats its name.', body: OrganizationDeletion, answer: one,
+      run: ({ actor, body }) => dataOf(organization.delete(actor, body.name)),
     }),
   ]
 }

@@ -8,6 +8,7 @@ import { auditRoutes } from './audit-events.ts'
 import { connectionRoutes } from './connections.ts'
 import { descriptionRoutes } from './description.ts'
 import { eventRoutes } from './events.ts'
+import { memberRoutes } from './members.ts'
 import { organizationRoutes } from './organization.ts'
 import { policyRoutes } from './policies.ts'
 import { API_PREFIX } from './prefix.ts'
@@ -25,6 +26,8 @@ export interface RestApiDeps {
   nextRequestId(): string
   /** Version of Igris, for the description. */
   version: string
+  /** Where people reach Igris, for links in answers. */
+  publicUrl?: string | undefined
   feedLimits?: Partial<FeedLimits>
 }
 
@@ -40,6 +43,7 @@ export function apiRoutes(deps: RestApiDeps): AnyRoute[] {
     ...auditRoutes(control, clock),
     ...apiKeyRoutes(control),
     ...organizationRoutes(control),
+    ...memberRoutes(control, deps.publicUrl),
     ...eventRoutes(liveFeeds(deps)),
   ]
   return [...routes, ...descriptionRoutes(routes, deps.version)]

@@ -105,7 +105,11 @@ export const AuditEventView = z.strictObject({
 
 export const OrganizationView = z.strictObject({ id: z.string(), name: z.string(), createdAt: Time, ...suspension })
 
-export const MemberView = z.strictObject({ id: z.string(), email: z.string(), name: z.string(), role: Role, createdAt: Time })
+export const MemberView = z.strictObject({
+  id: z.string(), email: z.string(), name: z.string(), role: Role, status: z.enum(['active', 'invited']), createdAt: Time,
+  expiresAt: Time.nullable().describe('When an invitation ends.'),
+})
+export const NewMemberView = MemberView.extend({ inviteUrl: z.string().describe('The link for whoever is invited. Works once, shown this once.') })
 
 /** Why something is resumed; the body may be left out. */
 export const ResumeRequest = z.strictObject({ reason: z.string().trim().min(1).max(500).optional() })
