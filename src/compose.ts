@@ -11,6 +11,7 @@ import type { LocalOperations } from './http/control-socket.ts'
 import { createHealth } from './http/health.ts'
 import type { Health } from './http/health.ts'
 import { createHostGuard } from './http/host-guard.ts'
+import { lazyHandler } from './http/lazy-handler.ts'
 import { createMcpDoor } from './http/mcp.ts'
 import { createRouter } from './http/router.ts'
 import type { RequestHandler } from './http/router.ts'
@@ -87,7 +88,7 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   const tcp = listenTcp({ host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, handle: router })
   const metricsServer = listenMetrics(config, health)
   const socketPath = join(inst.folder, 'control.sock')
-  const control = listenControl(socketPath, createControlSocket({ api: localApi, operations: localOperations(inst), nextRequestId: () => ids.next('req') }))
+  const control = listenControl(socketPath, createControlSocket({ api: localApi, operations: localOperations(inst), log, nextRequestId: () => ids.next('req') }))
   isWarm = true
   const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
   setup.listeningAt(url)
@@ -149,16 +150,6 @@ async function backup(inst: Installation, path: string): Promise<Result<void>> {
     return ok(undefined)
   } catch (error) {
     return refuse('internal', `The backup could not be written: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
-function lazyHandler(load: () => Promise<RequestHandler>): RequestHandler {
-  let loading: Promise<RequestHandler> | null = null
-  return {
-    async handle(request) {
-      loading ??= load()
-      return (await loading).handle(request)
-    },
   }
 }
 

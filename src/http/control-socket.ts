@@ -1,3 +1,4 @@
+import type { Log } from '../core/ports.ts'
 import type { Result } from '../core/result.ts'
 import { refuse } from '../core/result.ts'
 import { restData, restRefusal } from './rest-reply.ts'
@@ -11,14 +12,20 @@ export interface LocalOperations {
   backup(path: string): Promise<Result<void>>
 }
 
-/** The control socket: the REST API as the local operator, and the operations that no key may ask for. */
-export function createControlSocket(deps: { api: RequestHandler; operations: LocalOperations; nextRequestId(): string }): (request: Request) => Promise<Response> {
+/** The control socket: the REST API as the local operator, and the operations that no key may ask for. A fault is logged and answered as one. */
+export function createControlSocket(deps: { api: RequestHandler; operations: LocalOperations; log: Log; nextRequestId(): string }): (request: Request) => Promise<Response> {
   return async (request) => {
     const { pathname } = new URL(request.url)
-    if (!pathname.startsWith('/control/')) return deps.api.handle(request)
     const requestId = deps.nextRequestId()
-    const result = await runOperation(deps.operations, request, pathname)
-    return result.ok ? restData({ data: result.value ?? {} }, { status: 200, requestId }) : restRefusal(result, requestId)
+    try {
+      if (!pathname.startsWith('/control/')) return await deps.api.handle(request)
+      const result = await runOperation(deps.operations, request, pathname)
+      return result.ok ? restData({ data: result.value ?? {} }, { status: 200, requestId }) : restRefusal(result, requestId)
+    } catch (error) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      deps.log.write('error', 'a request to the control socket failed', { requestId, error: detail })
+      return restRefusal(refuse('internal', 'Igris failed on this request. Its log has the details under this request id.'), requestId)
+    }
   }
 }
 

@@ -36,7 +36,12 @@ export function listenControl(path: string, handle: (request: Request) => Promis
   rmSync(path, { force: true })
   const before = process.umask(0o177)
   try {
-    const server = Bun.serve({ unix: path, development: false, fetch: handle, error: () => new Response('internal error\n', { status: 500 }) })
+    // The runtime's silence limit of 10 s would end what takes longer: the test of a slow upstream, a backup. Who may connect here needs no limit.
+    const server = Bun.serve({
+      unix: path, development: false, fetch: handle, error: () => new Response('internal error\n', { status: 500 }),
+      // The types do not know it beside `unix`.
+      ...({ idleTimeout: 0 } as object),
+    })
     chmodSync(path, 0o600)
     return server as Server<unknown>
   } finally {
