@@ -1,3 +1,4 @@
+/** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html, type PropsWithChildren } from '@elysiajs/html'
 import styles from './assets/igris.css' with { type: 'text' }
 
