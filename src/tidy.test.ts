@@ -95,6 +95,9 @@ describe('the rules', () => {
 
   test('a range, another registry and an undecided package are found', () => {
     expect(unpinned({ dependencies: { a: '^1.0.0' } }, { packages: { b: { resolved: 'https://elsewhere.example/b.tgz' } } })).toEqual(['a ^1.0.0', 'https://elsewhere.example/b.tgz'])
+    const one = { a: '1.0.0', b: '1.0.0-alpha.2', c: 'npm:@x/y@1.0.0', d: 'npm:y@1.0.0-alpha.2' }
+    const ranges = { e: 'npm:@x/y@^1.0.0', f: 'npm:y', g: 'npm:y@latest', h: 'github:x/y', i: 'https://elsewhere.example/y-1.0.0', j: '1.0', k: '1.0.0 || 2.0.0' }
+    expect(unpinned({ dependencies: { ...one, ...ranges } }, { packages: {} })).toEqual(Object.entries(ranges).map(([name, version]) => `${name} ${version}`))
     expect(undecided({ dependencies: { a: '1.0.0', b: '1.0.0' } }, 'We use `a`.')).toEqual(['b'])
   })
 

@@ -150,9 +150,12 @@ export function undecided(packageJson: { dependencies?: Record<string, string>; 
   return Object.keys({ ...packageJson.dependencies, ...packageJson.devDependencies }).filter((name) => !decisions.includes(`\`${name}\``))
 }
 
+/** One version, of the package itself or of another one under a name of ours (which is how two of its versions live side by side). */
+const ONE_VERSION = /^(?:npm:(?:@[a-z0-9._-]+\/)?[a-z0-9._-]+@)?\d+\.\d+\.\d+(?:-[a-z0-9.]+)?$/
+
 /** Dependencies whose version is a range, and locked packages that do not come from the public registry. */
 export function unpinned(packageJson: { dependencies?: Record<string, string>; devDependencies?: Record<string, string> }, lock: { packages: Record<string, { resolved?: string }> }): string[] {
-  const ranges = Object.entries({ ...packageJson.dependencies, ...packageJson.devDependencies }).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)).map(([name, version]) => `${name} ${version}`)
+  const ranges = Object.entries({ ...packageJson.dependencies, ...packageJson.devDependencies }).filter(([, version]) => !ONE_VERSION.test(version)).map(([name, version]) => `${name} ${version}`)
   const elsewhere = Object.values(lock.packages).map(({ resolved }) => resolved).filter((url) => url !== undefined && !url.startsWith('https://registry.npmjs.org/'))
   return [...ranges, ...elsewhere.map(String)]
 }
