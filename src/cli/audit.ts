@@ -27,8 +27,8 @@ const FILTERS: Record<string, Flag> = {
   'trace-id': { kind: 'text', value: 'ID', says: 'Trace id' },
   'session-id': { kind: 'text', value: 'ID', says: 'Agent session' },
   status: { kind: 'text', value: 'STATUS', says: 'How the call ended' },
-  from: { kind: 'text', value: 'TIME', says: 'From this time on' },
-  to: { kind: 'text', value: 'TIME', says: 'Up to this time' },
+  from: { kind: 'text', value: 'TIME', says: 'From this time on: 2026-01-31T12:00:00Z, or a date (00:00 UTC)' },
+  to: { kind: 'text', value: 'TIME', says: 'Up to this time: the same' },
   q: { kind: 'text', value: 'TEXT', says: 'Containing this text' },
 }
 

@@ -9,11 +9,13 @@ import { AuditEventView } from './schemas.ts'
 
 const tag = 'Audit'
 const text = z.string().min(1).max(512).optional()
-const time = z.iso.datetime({ offset: true, error: 'expected a time like 2026-01-31T12:00:00Z' }).transform((written) => Date.parse(written)).optional()
+// A date alone is read by `Date.parse` as 00:00 UTC, wherever the process runs.
+const time = z.union([z.iso.datetime({ offset: true }), z.iso.date()], { error: 'expected a time like 2026-01-31T12:00:00Z, or a date like 2026-01-31' })
+  .transform((written) => Date.parse(written)).optional()
 
 const filters = {
   type: AuditType.optional(), connection: text, tool: text.describe('Exact name of the tool'), action: AuditAction.optional(), user: text, traceId: text, sessionId: text,
-  status: AuditStatus.optional(), from: time, to: time, q: text.describe('Contained in tool name, method, reason, user, caller or stored arguments'),
+  status: AuditStatus.optional(), from: time.describe('From this time on. A date alone means 00:00 UTC'), to: time.describe('Up to this time. A date alone means 00:00 UTC, so the day itself is not in it'), q: text.describe('Contained in tool name, method, reason, user, caller or stored arguments'),
 }
 
 export function auditRoutes({ audit }: Pick<Control, 'audit'>, clock: { now(): number }): AnyRoute[] {

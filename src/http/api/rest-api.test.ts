@@ -109,6 +109,15 @@ describe('a round through the API', () => {
   })
 })
 
+test.each([
+  ['from=2026-03-01', 1], ['from=2026-03-02', 0], ['to=2026-03-01', 0], ['to=2026-03-02', 1], ['from=2026-03-01T12:00:00Z', 1], ['from=2026-03-01T12:00:01Z', 0],
+  ['from=2026-03-01T14:00:00%2B02:00', 1], ['from=2026-03-01&to=2026-03-02', 1],
+])('the record is filtered by time or by date, a date being 00:00 UTC: %s', async (query, count) => {
+  const { send } = await api()
+  const listed = await read(await send('GET', `/audit-events?${query}`))
+  expect(listed.body.data).toHaveLength(count)
+})
+
 describe('an error', () => {
   const json = { 'content-type': 'application/json' }
   test.each<[string, string, string, RequestInit, number, string, string | null]>([
