@@ -12,6 +12,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   init: { summary: 'Prepare a data folder', load: async () => (await import('./init.ts')).initCommand },
   key: { summary: 'API keys and the master key', load: async () => (await import('./key.ts')).keyCommand },
   connection: { summary: 'Connections to MCP servers', load: async () => (await import('./connection.ts')).connectionCommand },
+  import: { summary: 'Take over the servers of an MCP client', load: async () => (await import('./import.ts')).importCommand },
   policy: { summary: 'Policies', load: async () => (await import('./policy.ts')).policyCommand },
   session: { summary: 'Agent sessions and their kill switch', load: async () => (await import('./session.ts')).sessionCommand },
   audit: { summary: 'The record of every call', load: async () => (await import('./audit.ts')).auditCommand },

@@ -49,7 +49,7 @@ describe('a connection that starts a program', () => {
   test.each([{ command: 'env' }, { args: ['-c', 'env'] }, { cwd: '/tmp' }])('does not hand its secrets to another program: %j', async (change) => {
     const { control, ended } = await fixture()
     await control.connections.create(actorOf('owner'), create())
-    expect(await control.connections.update(actorOf('owner'), 'files', change)).toMatchObject({ ok: false, issues: [{ path: 'env' }] })
+    expect(await control.connections.update(actorOf('owner'), 'files', ConnectionChange.parse(change))).toMatchObject({ ok: false, issues: [{ path: 'env' }] })
     expect(ended).toEqual([])
     expect(await control.connections.update(actorOf('owner'), 'files', ConnectionChange.parse({ ...change, env: { TOKEN: 'new' } }))).toMatchObject({ ok: true })
     expect(ended.length).toBe(1)
