@@ -11,7 +11,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export function missingPackages(folder = root) {
   const { dependencies = {}, devDependencies = {} } = readJson(join(folder, 'package.json'))
   return Object.entries({ ...dependencies, ...devDependencies })
-    .filter(([name, version]) => readJson(join(folder, 'node_modules', name, 'package.json'))?.version !== version)
+    // A package under a name of ours is written `npm:PACKAGE@VERSION`.
+    .filter(([name, version]) => readJson(join(folder, 'node_modules', name, 'package.json'))?.version !== version.replace(/^npm:.*@/, ''))
     .map(([name]) => name)
 }
 

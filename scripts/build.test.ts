@@ -44,12 +44,15 @@ test('a runtime that is not the locked one is refused', () => {
 describe('bootstrap', () => {
   test('names packages that are missing or of another version', () => {
     const place = join(folder, 'project')
-    for (const [name, version] of [['present', '1.0.0'], ['outdated', '0.9.0']] as const) {
+    for (const [name, version] of [['present', '1.0.0'], ['outdated', '0.9.0'], ['renamed', '1.0.0-alpha.2'], ['renamed-outdated', '1.0.0-alpha.1']] as const) {
       mkdirSync(join(place, 'node_modules', name), { recursive: true })
       writeFileSync(join(place, 'node_modules', name, 'package.json'), JSON.stringify({ version }))
     }
-    writeFileSync(join(place, 'package.json'), JSON.stringify({ dependencies: { present: '1.0.0', outdated: '1.0.0' }, devDependencies: { missing: '1.0.0' } }))
-    expect(missingPackages(place)).toEqual(['outdated', 'missing'])
+    writeFileSync(join(place, 'package.json'), JSON.stringify({
+      dependencies: { present: '1.0.0', outdated: '1.0.0' },
+      devDependencies: { renamed: 'npm:@scope/package@1.0.0-alpha.2', 'renamed-outdated': 'npm:package@1.0.0-alpha.2', missing: '1.0.0' },
+    }))
+    expect(missingPackages(place)).toEqual(['outdated', 'renamed-outdated', 'missing'])
     expect(missingPackages(ROOT)).toEqual([])
   })
 
