@@ -13,7 +13,7 @@ const policyBody = (connection: string | null, name = 'draft') => NewPolicy.pars
 
 /** Somebody who holds a key of scope full that lists these connections. */
 function holderOf(connections: string[], maker: Actor = owner): Actor {
-  return { ...maker, principal: { type: 'api_key', id: 'key_limited', label: 'limited' }, ownerId: maker.principal.id, key: { expiresAt: null, connections } as unknown as ApiKey }
+  return { ...maker, principal: { type: 'api_key', id: 'key_limited', label: 'limited' }, ownerId: maker.principal.id, key: { id: 'key_limited', expiresAt: null, connections } as unknown as ApiKey }
 }
 
 const outcomeOf = (result: Result<unknown>) => (result.ok ? 'ok' : result.code)
@@ -34,6 +34,8 @@ async function fixture() {
     const event = made.auditLog.events.find((each) => each.method === 'connection.create' && each.connection === slug)?.id ?? ''
     of.set(slug, { policy, key, session: `ses_${slug}`, event })
   }
+  const limited = { id: 'key_limited', organizationId: ORGANIZATION, label: 'limited', connections: ['within'], createdBy: owner.principal.id, createdAt: 0, expiresAt: null, lastUsedAt: null, revokedAt: null, suspension: null }
+  await made.keys.insert(limited as unknown as ApiKey)
   const wide = valueOf(await control.policies.create(owner, policyBody(null, 'wide'))).id
   const wideKey = valueOf(await control.keys.create(owner, NewApiKey.parse({ label: 'everything' }))).id
   return { ...made, of: (slug: string) => of.get(slug) as { policy: string; key: string; session: string; event: string }, wide, wideKey }
@@ -98,7 +100,7 @@ describe('a key of scope full that lists its connections', () => {
     const page = { limit: 100 }
     expect(valueOf(await control.connections.list(holder)).map(({ slug }) => slug)).toEqual(['within'])
     expect(valueOf(await control.policies.list(holder)).map(({ name }) => name)).toEqual(['on-within'])
-    expect(valueOf(await control.keys.list(holder)).map(({ label }) => label)).toEqual(['within'])
+    expect(valueOf(await control.keys.list(holder)).map(({ label }) => label)).toEqual(['within', 'limited'])
     expect(valueOf(await control.sessions.list(holder, {}, page)).items.map(({ id }) => id as string)).toEqual(['ses_within'])
     expect(new Set(valueOf(await control.audit.query(holder, {}, page)).items.map(({ connection }) => connection))).toEqual(new Set(['within']))
     expect(valueOf(await control.audit.query(holder, { connection: 'beyond' }, page)).items).toEqual([])
