@@ -80,7 +80,7 @@ test('the file is written to point at the gateway, what could not be made stays,
 })
 
 describe('reading a file', () => {
-  const read = (document: unknown) => readClientFile(typeof document === 'string' ? document : JSON.stringify(document), { HOME: '/home/me' })
+  const read = (document: unknown) => readClientFile(typeof document === 'string' ? document : JSON.stringify(document), { HOME: '/srv/me' })
 
   test.each([['{ // comment\n}', 'not JSON'], [[], 'not a JSON object'], [{}, 'neither "mcpServers" nor "servers"']])('%j is refused', (document, problem) => {
     expect(read(document)).toMatchObject({ ok: false, problem: expect.stringContaining(problem) })
@@ -103,6 +103,6 @@ describe('reading a file', () => {
   test('names become slugs that no two entries share', () => {
     const result = read({ servers: { 'A B': { command: 'x' }, 'a-b': { command: 'x' }, x: { command: '${HOME}/x' }, '日本': { command: 'x' } } })
     expect(result.ok && result.file.entries.map(({ slug }) => slug)).toEqual(['a-b', 'a-b-2', 'x-mcp', null])
-    expect(result.ok && result.file.entries[2]).toMatchObject({ body: { command: '/home/me/x' } })
+    expect(result.ok && result.file.entries[2]).toMatchObject({ body: { command: '/srv/me/x' } })
   })
 })
