@@ -72,6 +72,16 @@ describe('no failure goes uncounted', () => {
     expect(total()).toBe(5)
   })
 
+  test('before there is an organization', async () => {
+    const { ports, auditLog } = await testControl()
+    let isSetUp = false
+    const failures = authFailures({ ...ports, organizations: { ...ports.organizations, list: async () => (isSetUp ? ports.organizations.list() : []) } })
+    await failures.note(unknown)
+    isSetUp = true
+    await failures.flush()
+    expect(auditLog.events.map(({ details }) => details?.count)).toEqual([1])
+  })
+
   test('in a flood with more kinds than are told apart; each stays in its organization', async () => {
     const { failures, noteAll, total, auditLog } = await fixture({ rowsMax: 0, kindsMax: 4 })
     await noteAll(Array.from({ length: 40 }, (_, number) => revoked(`key_${number}`, number % 2 === 0 ? ORGANIZATION : OTHER_ORGANIZATION)))

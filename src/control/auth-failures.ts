@@ -1,6 +1,7 @@
 import { ANONYMOUS, type Principal } from '../core/caller.ts'
 import type { OrganizationId } from '../core/ids.ts'
 import type { AuditStatus } from '../core/audit.ts'
+import { AuditUnavailable } from '../core/ports.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
 import type { ControlPorts } from './ports.ts'
 
@@ -118,7 +119,7 @@ function kindOf({ method, reason, status, organizationId, principal }: AuthFailu
 
 async function append(ports: AuthFailurePorts, failure: AuthFailure, row: { timestamp: EpochMs; details: Record<string, unknown> }): Promise<void> {
   const organizationId = failure.organizationId ?? (await ports.organizations.list())[0]?.id
-  if (organizationId === undefined) return
+  if (organizationId === undefined) throw new AuditUnavailable('no organization holds a record yet')
   await ports.auditLog.append([{
     organizationId, type: 'auth', timestamp: row.timestamp, connection: null, sessionId: null, requestId: failure.requestId, traceId: null,
     principal: failure.principal, user: null, metadata: {}, method: failure.method ?? 'mcp.authenticate', toolName: null, action: null, policy: null, rule: null,
