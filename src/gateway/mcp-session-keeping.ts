@@ -2,7 +2,7 @@ import type { Caller } from '../core/caller.ts'
 import type { Connection } from '../core/connection.ts'
 import type { McpSessionId } from '../core/ids.ts'
 import { AuditUnavailable } from '../core/ports.ts'
-import type { HeaderList, Ids, McpSessionStore, UpstreamAnswer } from '../core/ports.ts'
+import type { ConnectionStore, HeaderList, Ids, McpSessionStore, UpstreamAnswer } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { Result } from '../core/result.ts'
 import type { McpSession } from '../core/session.ts'
@@ -16,7 +16,7 @@ const UPSTREAM_SESSION_ID = /^[\x21-\x7e]{1,1024}$/
  * Resolves to the session header of our answer. The upstream's own id never reaches the caller.
  */
 export async function keepMcpSession(
-  deps: { mcpSessions: McpSessionStore; ids: Ids },
+  deps: { mcpSessions: McpSessionStore; connections: ConnectionStore; ids: Ids },
   facts: { call: IncomingCall; answer: UpstreamAnswer; connection: Connection; caller: Caller; current: McpSession | null; now: EpochMs },
 ): Promise<Result<HeaderList>> {
   const { call, answer, connection, caller, current, now } = facts
@@ -39,5 +39,13 @@ export async function keepMcpSession(
     if (error instanceof AuditUnavailable) return refuse('audit_unavailable', 'The new session cannot be put on record, so it cannot be used.')
     throw error
   }
-  return ok([['mcp-session-id', id]])
+  if (await isStillTheSame(deps.connections, connection)) return ok([['mcp-session-id', id]])
+  // A change forgets the connection's sessions; this one came after that and would go to the new upstream.
+  await deps.mcpSessions.delete(id)
+  return refuse('upstream_unreachable', `The connection "${connection.slug}" was changed while the session was opened. Initialize again.`)
+}
+
+async function isStillTheSame(connections: ConnectionStore, connection: Connection): Promise<boolean> {
+  const current = await connections.findBySlug(connection.organizationId, connection.slug)
+  return current !== null && current.id === connection.id && current.updatedAt === connection.updatedAt
 }

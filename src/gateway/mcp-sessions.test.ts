@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { answerMcp, rawUpstream, UPSTREAM_SESSION, type RawUpstream } from '../testing/raw-upstream.ts'
-import { modernToolCall, testGateway, toolCall, type TestGateway } from '../testing/test-gateway.ts'
+import { eventually, modernToolCall, testGateway, toolCall, type TestGateway } from '../testing/test-gateway.ts'
 
 let gateway: TestGateway
 let upstream: RawUpstream
@@ -115,4 +115,24 @@ test('a modern call knows no transport session: a stray id is ignored and goes n
 
 test('without a session id the call goes on: stateless servers exist', async () => {
   expect((await gateway.call('one', toolCall('look'))).status).toBe(200)
+})
+
+test('a session that was opened while its connection changed is not kept for the new upstream', async () => {
+  await gateway.connection('moving', upstream.url)
+  const next = await rawUpstream(answerMcp)
+  const held = Promise.withResolvers<void>()
+  upstream.script = async (request, reply) => {
+    await held.promise
+    answerMcp(request, reply)
+  }
+  const seen = upstream.received.length
+  const opening = gateway.call('moving', INITIALIZE)
+  await eventually(() => upstream.received.length > seen)
+  await gateway.api('PATCH', '/connections/moving', { upstreamUrl: next.url })
+  held.resolve()
+  const answer = await opening
+  upstream.script = answerMcp
+  expect([answer.status, answer.headers.get('mcp-session-id')]).toEqual([502, null])
+  expect((await gateway.call('moving', INITIALIZE)).status).toBe(200)
+  await next.close()
 })
