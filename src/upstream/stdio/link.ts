@@ -1,4 +1,4 @@
-import type { UpstreamFailure } from '../../core/ports.ts'
+import { UpstreamFailure } from '../../core/ports.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { Exchange } from './exchange.ts'
 import { idTextOf, readWire, withId, withRestoredId, wireOf, type WireMessage } from './message-text.ts'
@@ -93,8 +93,8 @@ export class Link {
   cancel(exchange: Exchange, reason: string): void {
     for (const [requestId, { method }] of exchange.awaited) {
       this.#waiting.delete(requestId)
-      if (method === 'initialize' || !this.program.isRunning) continue
-      this.program.write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } }))
+      if (method === 'initialize') continue
+      this.#say({ method: 'notifications/cancelled', params: { requestId, reason } })
     }
   }
 
@@ -197,7 +197,16 @@ export class Link {
   }
 
   #answer(message: WireMessage, outcome: object): void {
-    if (this.program.isRunning) this.program.write(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...outcome }))
+    this.#say({ id: message.id, ...outcome })
+  }
+
+  /** Words of the gateway's own. A program that does not read its input, or is gone, misses them: nobody waits for what it would do. */
+  #say(message: object): void {
+    try {
+      this.program.write(JSON.stringify({ jsonrpc: '2.0', ...message }))
+    } catch (error) {
+      if (!(error instanceof UpstreamFailure)) throw error
+    }
   }
 
   /** To the request under way when there is only one, else to the member's own stream: which of several requests is meant cannot be known. */

@@ -123,7 +123,8 @@ export class Program {
   async end(why = new UpstreamFailure('unreachable', 'the program was ended')): Promise<void> {
     if (this.#isOver) return
     this.#endedBy ??= why
-    await Promise.resolve(this.#process.stdin.end()).catch(() => undefined)
+    // Not awaited: what it has not read yet would be waited for, and it may never read.
+    void Promise.resolve(this.#process.stdin.end()).catch(() => undefined)
     const grace = this.#context.limits.endGraceMs
     if (await within(grace, this.ended)) return
     this.#signalGroup('SIGTERM')

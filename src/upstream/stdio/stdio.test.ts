@@ -243,6 +243,18 @@ describe('a program', () => {
     expect(await call(upstreams, id, 'echo', { message: 'again' })).toBe('again')
   })
 
+  test('that does not read its input is told nothing more, and harms nobody', async () => {
+    const upstreams = pool()
+    const id = await session(upstreams)
+    process.kill(Number(await call(upstreams, id, 'pid')), 'SIGSTOP')
+    const message = 'x'.repeat(9 * 1024 * 1024)
+    const first = send(upstreams, tool('echo', { message }), id, { timeoutMs: 300 })
+    const second = send(upstreams, tool('echo', { message }, 2), id, { timeoutMs: 300 })
+    await expect(second).rejects.toMatchObject({ kind: 'unreachable', mayHaveBeenSent: false })
+    await expect(first).rejects.toMatchObject({ kind: 'timeout' })
+    expect((await send(upstreams, null, id, { method: 'DELETE' })).status).toBe(200)
+  })
+
   test('that floods its errors keeps working, and its last words are kept without secrets', async () => {
     const upstreams = pool({ env: { PROGRAM_SECRET: 'canary-in-environment' } })
     const id = await session(upstreams)
