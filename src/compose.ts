@@ -14,7 +14,7 @@ import { createHostGuard } from './http/host-guard.ts'
 import { lazyHandler } from './http/lazy-handler.ts'
 import { createMcpDoor } from './http/mcp.ts'
 import { createRouter } from './http/router.ts'
-import type { RequestHandler } from './http/router.ts'
+import type { PeopleHandler, RequestHandler } from './http/router.ts'
 import { idleTimeoutSeconds, listenControl, listenTcp } from './http/server.ts'
 import { openInstallation } from './installation.ts'
 import type { Installation } from './installation.ts'
@@ -75,9 +75,10 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
     metricsToken: config.metricsToken,
   })
   const router = createRouter({
-    mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX, idleTimeoutSeconds: idleTimeoutSeconds(config.requestTimeoutMs) }),
+    mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX, idleTimeoutSeconds: idleTimeoutSeconds(config.requestTimeoutMs), publicUrl: config.publicUrl }),
     api: lazyHandler(async () => (await import('./doors.ts')).keyedApi(inst, version)),
     setup: lazyHandler(async () => (await import('./doors.ts')).setupPage(inst, setup)),
+    people: lazyPeople(inst),
     health, guard, ids, log,
     isMetricsElsewhere: config.metricsPort !== undefined,
   })
@@ -150,6 +151,16 @@ async function backup(inst: Installation, path: string): Promise<Result<void>> {
     return ok(undefined)
   } catch (error) {
     return refuse('internal', `The backup could not be written: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function lazyPeople(inst: Installation): PeopleHandler {
+  let loading: Promise<PeopleHandler> | null = null
+  return {
+    async handle(request, path, ip) {
+      loading ??= import('./doors.ts').then(({ peopleDoor }) => peopleDoor(inst))
+      return (await loading).handle(request, path, ip)
+    },
   }
 }
 

@@ -4,7 +4,8 @@ import { actorAlways, actorFromRequest } from './http/admin-auth.ts'
 import { restApi } from './http/api/rest-api.ts'
 import type { RestApiDeps } from './http/api/rest-api.ts'
 import { personFromRequest } from './http/dashboard/person-from-request.ts'
-import type { RequestHandler } from './http/router.ts'
+import { peoplePages } from './http/dashboard/people-pages.ts'
+import type { PeopleHandler, RequestHandler } from './http/router.ts'
 import { setupRoutes, setupToken } from './http/setup-page.tsx'
 import type { Installation } from './installation.ts'
 import type { SetupLink } from './setup-link.ts'
@@ -49,4 +50,9 @@ export function setupPage(inst: Installation, link: SetupLink): RequestHandler {
   return setupRoutes({
     setup: control.setup, keys: control.keys, token: setupToken(link.secret), organization: config.organization, nextRequestId: () => ids.next('req'),
   }) as RequestHandler
+}
+
+/** Signing in, and what people do to their own account. */
+export function peopleDoor(inst: Installation): PeopleHandler {
+  return peoplePages({ control: inst.control, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
 }

@@ -9,6 +9,8 @@ import { SlidingWindow } from './cache/sliding-window.ts'
 import { programEnvironment } from './config.ts'
 import type { Config } from './config.ts'
 import { createAnomalyDetector } from './core/anomaly/detector.ts'
+import type { Caller } from './core/caller.ts'
+import type { Role } from './core/role.ts'
 import type { Clock, Ids, Log, Storage } from './core/ports.ts'
 import { ok, refuse } from './core/result.ts'
 import type { Result } from './core/result.ts'
@@ -159,11 +161,13 @@ export async function openInstallation(config: Config, options: { version: strin
     mintToken, hashToken, mintRecoveryCode,
     totp: totpCodes,
   }
+  const control = makeControl(controlPorts)
   const gateway: Gateway = {
     clock, ids, log, events, calls, sessions, limiter, upstreams, metrics,
     organizations: stores.organizations,
     keys: stores.keys,
     hashKey: hashApiKey,
+    people: { find: (sessionToken) => callerOf(control, sessionToken) },
     connections: stores.connections,
     policies: stores.policies,
     mcpSessions: stores.mcpSessions,
@@ -184,7 +188,7 @@ export async function openInstallation(config: Config, options: { version: strin
   metrics.read({ callsInFlight: () => calls.count(), sessionsActive: () => sessions.activeCount(), liveSubscribers: () => events.subscriberCount() })
   return ok({
     config, folder, clock, ids, log, storage, vault: vault.value, masterKey: masterKey.value, controlPorts, gateway, limiter, metrics, events, failures,
-    control: makeControl(controlPorts),
+    control,
     rotateMasterKey: (newKey) => rotate({ folder, storage, connections: stores.connections, vault: vault.value, masterKey: masterKey.value, newKey }),
     close: once(async () => {
       events.close()
@@ -196,6 +200,14 @@ export async function openInstallation(config: Config, options: { version: strin
       log.flush()
     }),
   })
+}
+
+/** A person at the dashboard, as a caller of the gateway. */
+async function callerOf(control: Control, sessionToken: string): Promise<(Caller & { role: Role }) | null> {
+  const found = await control.signIn.resolve(sessionToken)
+  if (found === null) return null
+  const { principal, organizationId, role } = found.actor
+  return { principal, organizationId, key: null, role }
 }
 
 async function rotate(facts: {

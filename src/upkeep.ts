@@ -1,3 +1,4 @@
+import { SIGN_IN_IDLE_MS } from './core/person-session.ts'
 import type { Installation } from './installation.ts'
 
 const SESSIONS_EVERY_MS = 30_000
@@ -18,12 +19,19 @@ export async function startUpkeep(inst: Installation): Promise<() => Promise<voi
   const timers = [
     setInterval(() => inst.gateway.sessions.completeIdle(inst.clock.now()), SESSIONS_EVERY_MS),
     setInterval(() => void inst.storage.mcpSessions.prune(inst.clock.now() - MCP_SESSION_KEPT_MS).catch(report('pruning MCP sessions')), PRUNE_EVERY_MS),
+    setInterval(() => void pruneSignIns(inst).catch(report('pruning sign-ins')), PRUNE_EVERY_MS),
     setInterval(() => void saveLimits(inst).catch(report('saving rate limits')), LIMITS_EVERY_MS),
   ]
   return async () => {
     for (const timer of timers) clearInterval(timer)
     await saveLimits(inst).catch(report('saving rate limits'))
   }
+}
+
+/** They are refused anyway; this keeps the table short. */
+async function pruneSignIns(inst: Installation): Promise<void> {
+  const now = inst.clock.now()
+  await inst.storage.personSessions.prune({ expiresAt: now, lastSeenAt: now - SIGN_IN_IDLE_MS })
 }
 
 async function saveLimits(inst: Installation): Promise<void> {

@@ -40,14 +40,14 @@ export function turnOfMembers(id: OrganizationId): string {
 }
 
 /** That the actor may manage somebody who has, or is to have, these roles. */
-function requireManager(actor: Actor, roles: Role[]): Refusal | null {
+function mayManage(actor: Actor, roles: Role[]): Refusal | null {
   const refusal = requireAll(actor, 'members.write')
   if (refusal !== null) return refusal
   return roles.includes('owner') && requireAll(actor, 'owners.write') !== null ? refuse('forbidden', 'Only an owner may do this to or for an owner.') : null
 }
 
 async function invite(ports: MemberPorts, actor: Actor, input: NewInvitation): Promise<Result<MemberView & { token: string }>> {
-  const refusal = requireManager(actor, [input.role])
+  const refusal = mayManage(actor, [input.role])
   if (refusal !== null) return refusal
   const existing = await ports.people.findByEmail(input.email)
   if (existing !== null && existing.organizationId === actor.organizationId) return taken('is a member already')
@@ -69,14 +69,14 @@ async function invite(ports: MemberPorts, actor: Actor, input: NewInvitation): P
 
 async function changeMember(ports: MemberPorts, actor: Actor, id: string, change: MemberChange): Promise<Result<MemberView>> {
   const isOwnName = id === actor.principal.id && change.role === undefined
-  const refusal = isOwnName ? null : requireManager(actor, [])
+  const refusal = isOwnName ? null : mayManage(actor, [])
   if (refusal !== null) return refusal
   const invitation = await ports.invitations.get(actor.organizationId, id as InvitationId)
   if (invitation !== null) return changeInvitation(ports, actor, invitation, change)
   const person = await findMember(ports, actor, id)
   if (person === null) return missing('member')
   const changed: Person = { ...person, role: change.role ?? person.role, name: change.name ?? person.name }
-  const owners = isOwnName ? null : requireManager(actor, [person.role, changed.role])
+  const owners = isOwnName ? null : mayManage(actor, [person.role, changed.role])
   if (owners !== null) return owners
   if (changed.role !== 'owner' && (await isLastOwner(ports, person))) return lastOwner('demoted')
   const facts = { method: 'member.update', before: presentMember(person), after: presentMember(changed) }
@@ -94,7 +94,7 @@ async function changeMember(ports: MemberPorts, actor: Actor, id: string, change
 async function changeInvitation(ports: MemberPorts, actor: Actor, invitation: Invitation, change: MemberChange): Promise<Result<MemberView>> {
   if (change.name !== undefined) return refuse('invalid_request', 'Somebody who is invited chooses their own name.', { issues: [{ path: 'name', message: 'cannot be set here' }] })
   const role = change.role ?? invitation.role
-  const refusal = requireManager(actor, [invitation.role, role])
+  const refusal = mayManage(actor, [invitation.role, role])
   if (refusal !== null) return refusal
   const after = presentInvitation({ ...invitation, role })
   return recordChange(ports, actor, { method: 'member.update', before: presentInvitation(invitation), after }, async () => {
@@ -104,13 +104,13 @@ async function changeInvitation(ports: MemberPorts, actor: Actor, invitation: In
 }
 
 async function removeMember(ports: MemberPorts, actor: Actor, id: string): Promise<Result<MemberView>> {
-  const refusal = requireManager(actor, [])
+  const refusal = mayManage(actor, [])
   if (refusal !== null) return refusal
   const invitation = await ports.invitations.get(actor.organizationId, id as InvitationId)
   if (invitation !== null) return withdraw(ports, actor, invitation)
   const person = await findMember(ports, actor, id)
   if (person === null) return missing('member')
-  const owners = requireManager(actor, [person.role])
+  const owners = mayManage(actor, [person.role])
   if (owners !== null) return owners
   if (await isLastOwner(ports, person)) return lastOwner('removed')
   const keys = (await ports.keys.list(actor.organizationId)).filter((key) => key.createdBy === person.id && key.revokedAt === null)
@@ -142,7 +142,7 @@ async function dismiss(ports: MemberPorts, person: Person): Promise<void> {
 }
 
 async function withdraw(ports: MemberPorts, actor: Actor, invitation: Invitation): Promise<Result<MemberView>> {
-  const refusal = requireManager(actor, [invitation.role])
+  const refusal = mayManage(actor, [invitation.role])
   if (refusal !== null) return refusal
   const view = presentInvitation(invitation)
   return recordChange(ports, actor, { method: 'member.delete', before: view }, async () => {

@@ -7,6 +7,7 @@ import type { OrganizationId } from '../core/ids.ts'
 import type { CallRegistry } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
+import type { PeopleSignedIn } from './steps/authenticate.ts'
 import type { TaskOwners } from './task-owners.ts'
 
 /** Bounds on a call, from the configuration. */
@@ -36,6 +37,8 @@ export interface Gateway {
   organizations: OrganizationStore
   keys: KeyStore
   hashKey(key: string): string
+  /** Without it only keys call. */
+  people?: PeopleSignedIn
   connections: ConnectionStore
   policies: PolicyBook
   limiter: RateLimiter

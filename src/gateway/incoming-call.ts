@@ -11,6 +11,8 @@ export interface IncomingCall {
   requestId: string
   /** The API key as sent, null when there was none. */
   credential: string | null
+  /** The session cookie of a person, handed on only where the request came from a page of our own origin and names no key. */
+  sessionToken?: string | null
   /** Request header by lower-case name. */
   header(name: string): string | null
   /** The `Mcp-Param-*` headers, which may be of any name. */

@@ -17,7 +17,7 @@ import { refused } from './outcome.ts'
 import type { Outcome, Refused } from './outcome.ts'
 import { relayEventStream, statusOfCut } from './relay.ts'
 import { applyAction } from './steps/apply-action.ts'
-import { authenticate } from './steps/authenticate.ts'
+import { authenticate, authenticatePerson } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
 import { checkTasks } from './steps/check-tasks.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
@@ -44,7 +44,9 @@ export async function handleCall(gw: Gateway, call: IncomingCall): Promise<{ out
 
 async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): Promise<Outcome> {
   const { underWay, startedAt: now } = trail
-  const caller = await authenticate(gw.keys, gw.hashKey, call.credential, now)                                   //  1
+  const caller = call.sessionToken == null || gw.people === undefined                                             //  1
+    ? await authenticate(gw.keys, gw.hashKey, call.credential, now)
+    : await authenticatePerson(gw.people, call.sessionToken)
   if (!caller.ok) return refuseStranger(gw, trail, caller)
   trail.caller = caller.value
   trail.organizationId = underWay.organizationId = caller.value.organizationId
@@ -163,18 +165,20 @@ const REASONS: Record<AuthenticationFailure['why'], string> = {
   revoked: 'A revoked API key was used on the MCP path.',
   expired: 'An expired API key was used on the MCP path.',
 }
+  'no session': 'A session that is over was used on the MCP path.',
+  role: 'A person whose role may not call came to the MCP path.',
 
 /** Nobody we know: on record in a bounded way, and refused without a word on why. */
 async function refuseStranger(gw: Gateway, trail: Trail, failure: AuthenticationFailure): Promise<Outcome> {
-  const { key } = failure
+  const { key, person } = failure
   await gw.authFailures.note({
     reason: REASONS[failure.why],
-    status: 'unauthorized',
-    organizationId: key?.organizationId ?? null,
-    principal: key === null ? ANONYMOUS : { type: 'api_key', id: key.id, label: key.label },
+    status: failure.why === 'role' ? 'forbidden' : 'unauthorized',
+    organizationId: key?.organizationId ?? person?.organizationId ?? null,
+    principal: key === null ? (person?.principal ?? ANONYMOUS) : { type: 'api_key', id: key.id, label: key.label },
     requestId: trail.call.requestId,
   })
-  return refused(refuse('unauthorized'))
+  return refused(failure.why === 'role' ? refuse('forbidden', failure.message) : refuse('unauthorized'))
 }
 
 function checkRoom(gw: Gateway, connectionId: ConnectionId): Result<void> {

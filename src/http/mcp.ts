@@ -14,6 +14,8 @@ import { handleCall } from '../gateway/pipeline.ts'
 import { shapeRefusal } from '../gateway/refusal-shape.ts'
 import { headerText } from './header-text.ts'
 import type { HostGuard } from './host-guard.ts'
+import { hasOwnOrigin } from './same-origin.ts'
+import { readSessionToken } from './session-cookie.ts'
 import { baseHeaders, refusalResponse } from './reply.ts'
 import { ByteBudget, checkContentType, isAccepted, readBody } from './request-body.ts'
 
@@ -30,6 +32,8 @@ export interface McpDoorOptions {
   batchMax: number
   /** Of a socket that neither sends a request nor waits for an upstream. */
   idleTimeoutSeconds: number
+  /** Where people reach Igris: the origin from which a session cookie is accepted, besides the request's own host. */
+  publicUrl?: string | undefined
 }
 
 const BEARER = /^bearer +([^\s,]+)$/i
@@ -92,6 +96,7 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
     slug,
     requestId,
     credential: BEARER.exec(request.headers.get('authorization') ?? '')?.[1] ?? null,
+    sessionToken: request.headers.has('authorization') || !hasOwnOrigin(request, limits.publicUrl) ? null : readSessionToken(request.headers),
     header: (name) => (UTF8_HEADERS.has(name) ? headerText(request.headers.get(name)) : request.headers.get(name)),
     mirroredParams: () => mirroredParams(request.headers),
     body: null,
@@ -105,7 +110,7 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
   if (httpMethod !== 'POST') return { call, idText: null, held: 0 }
   const typed = checkContentType(request.headers)
   if (!typed.ok) call.problem = typed
-  const isStranger = call.credential === null || !API_KEY_PATTERN.test(call.credential)
+  const isStranger = call.sessionToken == null && (call.credential === null || !API_KEY_PATTERN.test(call.credential))
   const { body, held, idText } = await readBody(request, { budget: limits.budget, bytesMax: isStranger ? Math.min(STRANGER_BYTES_MAX, limits.requestBytesMax) : limits.requestBytesMax })
   if (!body.ok) {
     if (typed.ok) call.problem = body

@@ -1,5 +1,6 @@
 import type { Server } from 'bun'
 import type { Ids, Log } from '../core/ports.ts'
+import { isPeoplePath } from './people-paths.ts'
 import type { Health } from './health.ts'
 import type { HostGuard } from './host-guard.ts'
 import { MCP_PREFIX } from './mcp.ts'
@@ -10,10 +11,16 @@ export interface RequestHandler {
   handle(request: Request): Promise<Response>
 }
 
+/** The pages of signing in; null where none of them has such a path or verb. */
+export interface PeopleHandler {
+  handle(request: Request, path: string, ip: string | null): Promise<Response | null>
+}
+
 export interface RouterDeps {
   mcp: McpDoor
   api: RequestHandler
   setup: RequestHandler
+  people: PeopleHandler
   health: Health
   guard: HostGuard
   ids: Ids
@@ -23,9 +30,10 @@ export interface RouterDeps {
 }
 
 /**
- * Answered without authentication. Everything else below the gateway asks for a key itself (`/v1/mcp`, `/api/v1`) or for the set-up token.
+ * Answered without authentication. Everything else below the gateway asks for a key or a session
+ * itself (`/v1/mcp`, `/api/v1`, `/account`, `/logout`) or for the token of a link (`/setup`, `/invite`).
  */
-export const PUBLIC_PATHS = ['/', '/healthz', '/readyz', '/metrics', '/register', '/setup', '/.well-known/']
+export const PUBLIC_PATHS = ['/', '/healthz', '/readyz', '/metrics', '/register', '/setup', '/login', '/invite', '/.well-known/']
 
 /** One decision by path. The MCP path comes first and passes through no framework: it is the path of every call. */
 export function createRouter(deps: RouterDeps): (request: Request, server: Server<unknown>) => Promise<Response> {
@@ -54,6 +62,10 @@ async function answerOther(deps: RouterDeps, request: Request, path: string, ser
     return deps.api.handle(request)
   }
   if (path === '/setup') return deps.setup.handle(request)
+  if (isPeoplePath(path)) {
+    const page = await deps.people.handle(request, path, server.requestIP(request)?.address ?? null)
+    if (page !== null) return page
+  }
   if (path === '/') return Response.json({ data: { name: 'igris', mcp: '/v1/mcp/{slug}', api: '/api/v1', docs: '/api/v1/docs' } })
   return errorAnswer(deps, 404, 'not_found', 'There is nothing at this path.')
 }

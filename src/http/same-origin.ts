@@ -10,7 +10,12 @@ export function isSameOrigin(request: Request, publicUrl: string | undefined): b
   return isOwnOrigin(origin, request, publicUrl)
 }
 
-/** The same, where only a written `Origin` counts. */
+/** True when a browser says that another site's page sent this. For forms that no cookie authorizes, where saying nothing is no harm. */
+export function isForeign(request: Request, publicUrl: string | undefined): boolean {
+  return (request.headers.has('origin') || request.headers.has('sec-fetch-site')) && !isSameOrigin(request, publicUrl)
+}
+
+/** True where one of our own pages says so in `Origin`, which only a browser's script or form can write for it. */
 export function hasOwnOrigin(request: Request, publicUrl: string | undefined): boolean {
   return request.headers.has('origin') && isSameOrigin(request, publicUrl)
 }
