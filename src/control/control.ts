@@ -6,6 +6,7 @@ import { invitationControl, type InvitationControl } from './invitations.ts'
 import { keyControl, type KeyControl } from './keys.ts'
 import { killSwitchControl, type KillSwitchControl } from './kill-switch.ts'
 import { memberControl, type MemberControl } from './members.ts'
+import { observeControl, type ObserveControl } from './observe.ts'
 import { organizationControl, type OrganizationControl } from './organization.ts'
 import { policyControl, type PolicyControl } from './policies.ts'
 import type { ControlPorts } from './ports.ts'
@@ -24,6 +25,7 @@ export interface Control {
   sessions: SessionControl
   killSwitch: KillSwitchControl
   audit: AuditControl
+  observe: ObserveControl
   organization: OrganizationControl
   setup: SetupControl
   signIn: SignInControl
@@ -43,6 +45,7 @@ export function makeControl(ports: ControlPorts): Control {
     sessions: sessionControl(ports),
     killSwitch: killSwitchControl(ports),
     audit: auditControl(ports),
+    observe: observeControl(ports),
     organization: organizationControl(ports),
     setup: setupControl(ports),
     signIn: signInControl(ports, limits),

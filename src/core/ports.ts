@@ -1,3 +1,4 @@
+import type { SampledPart, SampleRange } from './audit-sample.ts'
 import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from './audit.ts'
 import type { CancelSignal } from './cancel-signal.ts'
 import type { ApiKey } from './key.ts'
@@ -210,6 +211,8 @@ export interface AuditLog {
   get(organizationId: OrganizationId, id: AuditEventId): Promise<AuditEvent | null>
   /** All matching rows, newest first, in chunks, without holding the database or the event loop for long. */
   stream(organizationId: OrganizationId, filter: AuditFilter): AsyncIterable<AuditEvent[]>
+  /** For figures over a stretch of time: a bounded number of rows, evenly chosen. */
+  sample(organizationId: OrganizationId, range: SampleRange): Promise<SampledPart[]>
   /** Writes and rolls back a probe; false when the record cannot be written now. */
   isWritable(): Promise<boolean>
 }

@@ -55,6 +55,14 @@ export function fakeAuditLog(): FakeAuditLog {
       const found = matching(organizationId, filter)
       for (let start = 0; start < found.length; start += 2) yield found.slice(start, start + 2)
     },
+    async sample(organizationId, { from, to, parts }) {
+      const stepMs = (to - from) / parts
+      const rows = matching(organizationId, { from, to }).map((event) => ({ ...event, principalLabel: event.principal.label }))
+      return Array.from({ length: parts }, (_, index) => {
+        const start = from + index * stepMs
+        return { from: start, to: start + stepMs, weight: 1, rows: rows.filter(({ timestamp }) => timestamp >= start && (timestamp < start + stepMs || index === parts - 1)) }
+      })
+    },
     isWritable: async () => !log.isFull,
   }
   return log

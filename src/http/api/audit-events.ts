@@ -13,7 +13,7 @@ const text = z.string().min(1).max(512).optional()
 const time = z.union([z.iso.datetime({ offset: true }), z.iso.date()], { error: 'expected a time like 2026-01-31T12:00:00Z, or a date like 2026-01-31' })
   .transform((written) => Date.parse(written)).optional()
 
-const filters = {
+export const filters = {
   type: AuditType.optional(), connection: text, tool: text.describe('Exact name of the tool'), action: AuditAction.optional(), user: text, traceId: text, sessionId: text,
   status: AuditStatus.optional(), from: time.describe('From this time on. A date alone means 00:00 UTC'), to: time.describe('Up to this time. A date alone means 00:00 UTC, so the day itself is not in it'), q: text.describe('Contained in tool name, method, reason, user, caller or stored arguments'),
 }

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'bun:sqlite'
 import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from '../../core/audit.ts'
+import type { SampledPart, SampleRange } from '../../core/audit-sample.ts'
 import type { AuditEventId, OrganizationId } from '../../core/ids.ts'
 import { AuditUnavailable, type AuditLog, type AuditTicket, type Log } from '../../core/ports.ts'
 import type { Result } from '../../core/result.ts'
@@ -95,6 +96,10 @@ export class SqliteAuditLog implements AuditLog {
 
   stream(organizationId: OrganizationId, filter: AuditFilter): AsyncIterable<AuditEvent[]> {
     return this.reader.stream(organizationId, filter)
+  }
+
+  sample(organizationId: OrganizationId, range: SampleRange): Promise<SampledPart[]> {
+    return this.reader.sample(organizationId, range)
   }
 
   /** The probe is committed: one that is rolled back never leaves the cache, and a full disk would not show. */

@@ -1,9 +1,11 @@
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
 import { AUDIT_PAGE_MAX, type AuditEvent, type AuditFilter, type Page } from '../../core/audit.ts'
+import type { SampledPart, SampleRange } from '../../core/audit-sample.ts'
 import type { OrganizationId } from '../../core/ids.ts'
 import { ok, refuse, type Result } from '../../core/result.ts'
 import { planAudit, type AuditPlan } from './audit-plan.ts'
 import { EVENT_COLUMNS, readAuditRow } from './audit-row.ts'
+import { sampleRows } from './audit-sample.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 
 /** Rows of one index bucket; the schema's `id >> 13`. */
@@ -90,6 +92,12 @@ export class AuditQuery {
     } finally {
       walk.close()
     }
+  }
+
+  async sample(organizationId: OrganizationId, range: SampleRange): Promise<SampledPart[]> {
+    const organization = this.scope.organizationNumber(organizationId) ?? -1
+    const newest = (this.db.query('SELECT max(id) AS id FROM audit_events').get() as { id: number | null }).id ?? 0
+    return sampleRows({ db: this.db, organization, lastRecordedBy: (at) => this.lastRecordedBy(at, newest) }, range)
   }
 
   private start(organizationId: OrganizationId, filter: AuditFilter, from: number | null): Walk | null {
