@@ -18,6 +18,7 @@ const DEFAULT_LIMITS: PasswordLimits = { runningMax: 1, waitingMax: 64 }
 export function createPasswords(limits: PasswordLimits = DEFAULT_LIMITS): Passwords {
   const waiting: (() => void)[] = []
   let running = 0
+  let verifying = 0
   let decoy: Promise<string> | null = null
 
   async function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -38,13 +39,19 @@ export function createPasswords(limits: PasswordLimits = DEFAULT_LIMITS): Passwo
   return {
     hash: (plain) => inTurn(() => argon2id(plain)),
     async verify(plain, hash) {
-      if (waiting.length >= limits.waitingMax) return null
-      // Made before anybody's time is taken, with the same parameters as real ones.
-      decoy ??= inTurn(() => argon2id(crypto.randomUUID()))
-      const fallback = await decoy
-      const isReal = hash !== null && hash !== '' && plain !== ''
-      const isRight = await inTurn(() => Bun.password.verify(plain === '' ? ' ' : plain, isReal ? hash : fallback))
-      return isReal && isRight
+      // Counted before the first wait, so that a burst cannot slip past the bound.
+      if (verifying >= limits.runningMax + limits.waitingMax) return null
+      verifying += 1
+      try {
+        // With the same parameters as real ones, and made before anybody's time is taken.
+        decoy ??= inTurn(() => argon2id(crypto.randomUUID()))
+        const fallback = await decoy
+        const isReal = hash !== null && hash !== '' && plain !== ''
+        const isRight = await inTurn(() => Bun.password.verify(plain === '' ? ' ' : plain, isReal ? hash : fallback))
+        return isReal && isRight
+      } finally {
+        verifying -= 1
+      }
     },
   }
 }
