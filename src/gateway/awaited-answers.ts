@@ -49,8 +49,9 @@ export class AwaitedAnswers {
     return true
   }
 
-  /** Ends what still waits. */
-  endRest(ending: Ending): void {
+  /** Ends what still waits; `isForAll` ends a stream without any request (GET) with it too, which otherwise counts as ok. */
+  endRest(ending: Ending, { isForAll = false } = {}): void {
+    if (isForAll && this.#messages.length === 0) this.endings[0] = ending
     for (const index of this.#waiting.values()) this.endings[index] = ending
     this.#waiting.clear()
   }

@@ -89,17 +89,24 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
     if (!awaited.isWaiting) controller.enqueue(BLANK_LINE)
   }
 
+  /** Ends that are none of anybody's faults, so that the caller is told nothing. */
+  function quietEnding(): Ending | null {
+    if (underWay.isListening && underWay.signal.aborted) return LEFT_LISTENING
+    if (sawOversize) return { status: 'ok', reason: 'The answer was too large to look into.' }
+    return scanner.sawId ? RESUMABLE : null
+  }
+
   /** The stream ended before the answer was whole: the client is told in the stream itself, since its status line is long gone. */
   async function endEarly(controller: ReadableStreamDefaultController<Uint8Array>, refusal: Refusal, status: AuditStatus): Promise<void> {
     over()
     completeLastEvent(controller)
-    const isResumable = scanner.sawId && underWay.cutBy === null
-    const isUnknown = sawOversize && underWay.cutBy === null
-    if (awaited.isWaiting && !isResumable && !isUnknown) {
+    const isOurDoing = underWay.cutBy !== null
+    const quiet = isOurDoing ? null : quietEnding()
+    if (awaited.isWaiting && quiet === null) {
       const { form } = shapeRefusal(refusal, call, facts.connection)
       for (const message of awaited.waiting()) controller.enqueue(ENCODER.encode(`\n\nevent: message\ndata: ${refusalBody(message, refusal, form, call.requestId)}\n\n`))
     }
-    awaited.endRest(isUnknown ? { status: 'ok', reason: 'The answer was too large to look into.' } : isResumable ? RESUMABLE : { status, reason: refusal.message })
+    awaited.endRest(quiet ?? { status, reason: refusal.message }, { isForAll: isOurDoing })
     await conclude()
     closeQuietly(controller)
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { until } from '../program.ts'
 import { EXPECTED_RUNS } from './expected-counts.ts'
 import { setConformanceStage } from './stage.ts'
 import type { ConformanceStage } from './stage.ts'
@@ -27,7 +28,10 @@ test('sums of what passes, which others measure too', () => {
 })
 
 test('every call of it is on record, to its end', async () => {
+  const unfinished = async () => (await stage.igris.rows({ connection: 'conformance', limit: '500' })).filter(({ status }) => status === 'in_flight')
+  // The judges hang up on the streams they listen to; that takes a moment to arrive.
+  await until('every stream that was left has its ending', unfinished, (rows) => rows.length === 0)
   const rows = await stage.igris.rows({ connection: 'conformance', limit: '500' })
   expect(rows.length).toBeGreaterThan(100)
-  expect(rows.filter(({ status }) => status === 'in_flight' || status === 'failed')).toEqual([])
+  expect(rows.filter(({ status }) => status === 'failed')).toEqual([])
 })
