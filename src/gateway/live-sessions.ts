@@ -6,6 +6,7 @@ import type { EpochMs } from '../core/time.ts'
 import type { Clock, EventBus, Ids, SessionRegistry, SessionStore } from '../core/ports.ts'
 import { SESSION_IDLE_MS } from '../core/session.ts'
 import type { AgentSession } from '../core/session.ts'
+import { recordedId } from './recorded-id.ts'
 
 export interface LiveSessions extends SessionRegistry {
   /** Loads open sessions at start. */
@@ -78,7 +79,7 @@ export function createLiveSessions(deps: { store: SessionStore; ids: Ids; clock:
         return session
       }
       session = {
-        id: deps.ids.next('ses') as SessionId,
+        id: recordedId(deps.ids, 'ses', facts.now) as SessionId,
         organizationId,
         connectionId: connection.id,
         connection: connection.slug,

@@ -15,6 +15,7 @@ import type { IncomingCall } from './incoming-call.ts'
 import { keepMcpSession } from './mcp-session-keeping.ts'
 import { refused } from './outcome.ts'
 import type { Outcome, Refused } from './outcome.ts'
+import { recordedId } from './recorded-id.ts'
 import { relayEventStream, statusOfCut } from './relay.ts'
 import { applyAction } from './steps/apply-action.ts'
 import { authenticate, authenticatePerson } from './steps/authenticate.ts'
@@ -51,7 +52,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   trail.caller = caller.value
   trail.organizationId = underWay.organizationId = caller.value.organizationId
   underWay.principalId = caller.value.principal.id
-  const assertions = readAssertions(assertionHeaders(call), () => gw.ids.next('ig_trace'))
+  const assertions = readAssertions(assertionHeaders(call), () => recordedId(gw.ids, 'ig_trace', now))
   if (assertions.ok) trail.assertions = assertions.value
 
   const connection = await resolveConnection(gw.connections, caller.value, call.slug)                             //  2
