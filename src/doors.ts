@@ -1,11 +1,14 @@
 import { localOperator } from './control/setup.ts'
 import type { Actor } from './core/caller.ts'
+import type { PersonId } from './core/ids.ts'
+import { SIGN_IN_MAX_MS } from './core/person-session.ts'
 import { actorAlways, actorFromRequest } from './http/admin-auth.ts'
 import { restApi } from './http/api/rest-api.ts'
 import type { RestApiDeps } from './http/api/rest-api.ts'
 import { personFromRequest } from './http/dashboard/person-from-request.ts'
 import { peoplePages } from './http/dashboard/people-pages.ts'
 import type { PeopleHandler, RequestHandler } from './http/router.ts'
+import { isHttps, sessionCookie } from './http/session-cookie.ts'
 import { setupRoutes, setupToken } from './http/setup-page.tsx'
 import type { Installation } from './installation.ts'
 import type { SetupLink } from './setup-link.ts'
@@ -49,7 +52,17 @@ export function setupPage(inst: Installation, link: SetupLink): RequestHandler {
   const { control, config, ids } = inst
   return setupRoutes({
     setup: control.setup, keys: control.keys, token: setupToken(link.secret), organization: config.organization, nextRequestId: () => ids.next('req'),
+    signIn: (ownerId, request) => signInOwner(inst, ownerId, request),
   }) as RequestHandler
+}
+
+async function signInOwner(inst: Installation, ownerId: PersonId, request: Request): Promise<string | null> {
+  const owner = await inst.controlPorts.people.get(ownerId)
+  if (owner === null) return null
+  const origin = { ip: null, userAgent: request.headers.get('user-agent'), requestId: null }
+  const opened = await inst.control.signIn.open(owner, origin, 'set-up')
+  if (!opened.ok) return null
+  return sessionCookie(opened.value.token, { isSecure: isHttps(request, inst.config.publicUrl), maxAgeSeconds: SIGN_IN_MAX_MS / 1000 })
 }
 
 /** Signing in, and what people do to their own account. */

@@ -1,15 +1,15 @@
 import type { Actor } from '../core/caller.ts'
-import type { KeyId } from '../core/ids.ts'
+import type { KeyId, PersonId } from '../core/ids.ts'
 import { LISTED_MAX, type ApiKey, type NewApiKey } from '../core/key.ts'
-import { ok, type Result } from '../core/result.ts'
+import { ok, refuse, type Result } from '../core/result.ts'
 import type { Permission } from '../core/role.ts'
-import { isKeyReachable, listOf, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import { isKeyReachable, listOf, missing, ownerIdOf, reachableConnections, requireReach, wrongField, SYSTEM_OWNER } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
 import { presentKey, SEALED, type KeyView } from './present.ts'
 import { recordChange } from './record-change.ts'
 
-export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintKey'>
+export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'people' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintKey'>
 
 export interface KeyControl {
   /**
@@ -50,7 +50,10 @@ export function keyControl(ports: KeyPorts): KeyControl {
       const view = presentKey(key, key.createdAt)
       return recordChange(ports, actor, { method: 'key.create', after: { ...view, key: SEALED } }, async () => {
         await ports.keys.insert(key)
-        return ok({ ...view, key: minted.key })
+        if (await hasMaker(ports, key)) return ok({ ...view, key: minted.key })
+        // Removed in this very moment: their other keys are revoked already, and this one must not outlive them.
+        await ports.keys.revoke(actor.organizationId, key.id, ports.clock.now())
+        return refuse('forbidden', 'Whoever makes this key is no longer a member.')
       })
     }),
 
@@ -82,6 +85,10 @@ export function keyControl(ports: KeyPorts): KeyControl {
       })
     },
   }
+}
+
+async function hasMaker({ people }: Pick<KeyPorts, 'people'>, key: ApiKey): Promise<boolean> {
+  return key.createdBy === SYSTEM_OWNER || (await people.get(key.createdBy as PersonId))?.organizationId === key.organizationId
 }
 
 /** A key of another organization, or one out of the actor's reach, looks like a missing one. */

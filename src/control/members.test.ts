@@ -111,6 +111,17 @@ describe('a removed member', () => {
     expect(recorded).toMatchObject({ type: 'admin', method: 'member.delete', status: 'ok', details: { before: { role: 'admin' }, keysRevoked: [key.id] } })
   })
 
+  test('gets no key that they were making in that moment', async () => {
+    const { control, ports } = await fixture()
+    const insert = ports.keys.insert
+    ports.keys.insert = async (key) => {
+      valueOf(await control.members.remove(actorOf('owner'), idOf('admin')))
+      await insert(key)
+    }
+    expect(outcomeOf(await control.keys.create(actorOf('admin'), NewApiKey.parse({ label: 'late' })))).toBe('forbidden')
+    expect((await ports.keys.list(ORGANIZATION)).map(({ revokedAt }) => revokedAt === null)).toEqual([false])
+  })
+
   test('stays when the record cannot be written', async () => {
     const { control, ports, auditLog } = await fixture()
     auditLog.isFull = true

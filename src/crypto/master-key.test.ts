@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Connection } from '../core/connection.ts'
+import type { PersonId } from '../core/ids.ts'
 import type { ConnectionStore, SettingStore } from '../core/ports.ts'
 import { loadMasterKey, openVault, parseMasterKey, rotateMasterKey, verifyMasterKey } from './master-key.ts'
 import { createVault } from './vault.ts'
@@ -121,6 +122,24 @@ describe('rotation', () => {
     expect(loaded().key).not.toEqual(before)
     expect(await readAll()).toEqual(SECRETS)
     expect(existsSync(join(folder, 'master.key.new'))).toBe(false)
+  })
+
+  test('second factors are sealed anew with the credentials, and open afterwards', async () => {
+    const { settings, connections } = fakeStores()
+    const { key } = loaded()
+    const opened = await openVault({ folder, loaded: { key, source: 'file' }, settings, connections })
+    if (!opened.ok) throw new Error(opened.message)
+    let sealedSecret = opened.value.seal('SECRET', 'per_1')
+    const replace = connections.replaceCredentials
+    connections.replaceCredentials = async (sealed, keyCheck, secondFactors = []) => {
+      for (const factor of secondFactors) sealedSecret = factor.sealedSecret
+      await replace(sealed, keyCheck)
+    }
+    const secondFactors = { listAll: async () => [{ personId: 'per_1' as PersonId, sealedSecret, confirmedAt: 1, lastStep: 0 }] }
+    const before = sealedSecret
+    expect((await rotateMasterKey({ folder, source: 'file', vault: opened.value, settings, connections, secondFactors })).ok).toBe(true)
+    expect(sealedSecret).not.toEqual(before)
+    expect(createVault(loaded().key).open(sealedSecret, 'per_1')).toBe('SECRET')
   })
 
   test('that fails before the database changed leaves the old key in force', async () => {

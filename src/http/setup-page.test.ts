@@ -48,6 +48,16 @@ describe('the set-up page', () => {
     expect(JSON.stringify(auditLog.events)).not.toMatch(/correct horse|hash of/)
   })
 
+  test('signs the owner in, where it can', async () => {
+    const made = await fixture()
+    const app = setupRoutes({
+      setup: made.control.setup, keys: made.control.keys, token: setupToken(TOKEN), organization: 'Default', nextRequestId: () => 'req_1',
+      signIn: async (ownerId) => `igris.session_token=of-${ownerId}; HttpOnly`,
+    })
+    const done = await app.handle(new Request('http://localhost/setup', { method: 'POST', body: new URLSearchParams(FORM) }))
+    expect([done.status, done.headers.get('set-cookie')]).toEqual([201, expect.stringMatching(/^igris\.session_token=of-per_/)])
+  })
+
   test('of two forms at once lets one through', async () => {
     const { submit, organizations } = await fixture()
     const statuses = (await Promise.all([submit(FORM), submit(FORM)])).map(({ status }) => status)

@@ -15,6 +15,8 @@ export interface SetupRouteDeps {
   /** Fills the form in. */
   organization: string
   nextRequestId(): string
+  /** Signs the new owner in: the value of Set-Cookie, or null where that failed and they sign in by hand. */
+  signIn?(ownerId: PersonId, request: Request): Promise<string | null>
 }
 
 /** The secret of the set-up link. Lives in memory, so that a restart prints another one. */
@@ -92,7 +94,10 @@ async function submitForm(deps: SetupRouteDeps, request: Request): Promise<Respo
   const key = await deps.keys.create(actor, { label: 'first key', scope: 'full' })
   if (!key.ok) return page(deps, 503, await SetupClosedPage({ message: `The owner exists now, but the first key could not be made: ${key.message} Make one with "igris key create".` }))
   const baseUrl = new URL(request.url).origin
-  return page(deps, 201, await SetupDonePage({ organization: organization.name, email: owner.email, apiKey: key.value.key, baseUrl }))
+  const cookie = (await deps.signIn?.(owner.id as PersonId, request)) ?? null
+  const done = page(deps, 201, await SetupDonePage({ organization: organization.name, email: owner.email, apiKey: key.value.key, baseUrl }))
+  if (cookie !== null) done.headers.append('set-cookie', cookie)
+  return done
 }
 
 function isOwnOrigin(request: Request): boolean {

@@ -71,6 +71,7 @@ export function SetupDonePage({ organization, email, apiKey, baseUrl }: SetupDon
         <h2>Add a connection</h2>
         <pre><code safe>{connectionExample(baseUrl)}</code></pre>
         <p class="muted" safe>{`Then agents reach it at ${baseUrl}/v1/mcp/my-server, with a key of their own.`}</p>
+        <p><a href="/">Go to the dashboard</a></p>
       </div>
     </Layout>
   )
