@@ -26,6 +26,8 @@ export function listenTcp(options: ListenOptions): Server<unknown> {
     idleTimeout: idleTimeoutSeconds(options.requestTimeoutMs),
     maxRequestBodySize: RUNTIME_BODY_BYTES_MAX,
     development: false,
+    // Outside of development the runtime shares ports: a second gateway would start on a taken one and get half of its callers.
+    reusePort: false,
     fetch: (request, server) => options.handle(request, server),
     error: () => new Response('internal error\n', { status: 500 }),
   })
