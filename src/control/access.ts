@@ -58,7 +58,7 @@ export async function reachConnection(connections: ConnectionStore, actor: Actor
   const extent = requireReach(actor, permission)
   if (!extent.ok) return extent
   const connection = await connections.findBySlug(actor.organizationId, slug)
-  if (connection === null || !isReachable(actor, extent.value, connection)) return missing('connection')
+  if (connection === null || !isReachable(actor, extent.value, connection)) return refuse('connection_not_found')
   return ok(connection)
 }
 

@@ -45,12 +45,12 @@ type Attempt = (control: TestControl['control'], actor: Actor, slug: string, ids
 
 describe('a key of scope full that lists its connections', () => {
   test.each<[string, string, Attempt]>([
-    ['see the connection', 'not_found', (control, actor, slug) => control.connections.get(actor, slug)],
-    ['change the connection', 'not_found', (control, actor, slug) => control.connections.update(actor, slug, { name: 'Other' })],
-    ['test the connection', 'not_found', (control, actor, slug) => control.connections.test(actor, slug)],
-    ['suspend the connection', 'not_found', (control, actor, slug) => control.killSwitch.suspendConnection(actor, slug, 'why')],
-    ['resume the connection', 'not_found', (control, actor, slug) => control.killSwitch.resumeConnection(actor, slug, null)],
-    ['delete the connection', 'not_found', (control, actor, slug) => control.connections.delete(actor, slug)],
+    ['see the connection', 'connection_not_found', (control, actor, slug) => control.connections.get(actor, slug)],
+    ['change the connection', 'connection_not_found', (control, actor, slug) => control.connections.update(actor, slug, { name: 'Other' })],
+    ['test the connection', 'connection_not_found', (control, actor, slug) => control.connections.test(actor, slug)],
+    ['suspend the connection', 'connection_not_found', (control, actor, slug) => control.killSwitch.suspendConnection(actor, slug, 'why')],
+    ['resume the connection', 'connection_not_found', (control, actor, slug) => control.killSwitch.resumeConnection(actor, slug, null)],
+    ['delete the connection', 'connection_not_found', (control, actor, slug) => control.connections.delete(actor, slug)],
     ['see a policy on it', 'not_found', (control, actor, _slug, ids) => control.policies.get(actor, ids.policy)],
     ['replace a policy on it', 'not_found', (control, actor, slug, ids) => control.policies.replace(actor, ids.policy, policyBody(slug))],
     ['delete a policy on it', 'not_found', (control, actor, _slug, ids) => control.policies.delete(actor, ids.policy)],
@@ -129,6 +129,6 @@ describe('a key of scope full that lists its connections', () => {
 
   test('does not reach further than its maker: a developer\'s list holds their own connections only', async () => {
     const { control } = await fixture()
-    expect(outcomeOf(await control.connections.get(holderOf(['within'], actorOf('developer')), 'within'))).toBe('not_found')
+    expect(outcomeOf(await control.connections.get(holderOf(['within'], actorOf('developer')), 'within'))).toBe('connection_not_found')
   })
 })

@@ -34,7 +34,7 @@ describe('a test of a connection', () => {
     expect(upstreams.sent).toHaveLength(0)
   })
 
-  test.each([...SWITCHES, ['the connection is deleted', (control) => control.connections.delete(owner, 'server'), 'not_found'] as (typeof SWITCHES)[number]])(
+  test.each([...SWITCHES, ['the connection is deleted', (control) => control.connections.delete(owner, 'server'), 'connection_not_found'] as (typeof SWITCHES)[number]])(
     'that is under way when %s sends nothing more, and says so', async (_name, throwSwitch, code) => {
       const { control, ports, tester, keyId, upstreams, auditLog, callsInFlight } = await fixture()
       const { send } = ports.upstreams

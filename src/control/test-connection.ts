@@ -30,7 +30,7 @@ async function suspensionOf(ports: TestConnectionPorts, actor: Actor, { slug, id
     ports.connections.findBySlug(actor.organizationId, slug),
     actor.key == null ? null : ports.keys.get(actor.organizationId, actor.key.id),
   ])
-  if (connection?.id !== id) return refuse('not_found', 'There is no such connection any more.')
+  if (connection?.id !== id) return refuse('connection_not_found', 'There is no such connection any more.')
   if (actor.key != null && (key === null || key.revokedAt !== null)) return refuse('unauthorized')
   const thrown = organization?.suspension ? 'organization' : connection.suspension ? 'connection' : key?.suspension ? 'API key' : null
   return thrown === null ? null : refuse('session_suspended', `The ${thrown} is suspended: no call reaches the upstream until somebody resumes it.`)

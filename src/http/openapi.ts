@@ -105,7 +105,8 @@ function envelopeOf(answer: Extract<AnyRoute['answer'], { kind: 'json' }>): Json
 function refusalsOf(route: AnyRoute): Map<number, RefusalCode[]> {
   const isChange = route.method !== 'GET'
   const codes: RefusalCode[] = ['invalid_request', 'unauthorized', 'forbidden', 'session_suspended', 'internal']
-  if (route.path.includes(':') || route.tag === 'Organization') codes.push('not_found')
+  if (route.path.startsWith('/connections/:')) codes.push('connection_not_found')
+  else if (route.path.includes(':') || route.tag === 'Organization') codes.push('not_found')
   if (route.body !== undefined) codes.push('payload_too_large', 'unsupported_media_type')
   if (isChange) codes.push('conflict', 'audit_unavailable')
   if (route.id === 'exportAuditEvents') codes.push('audit_unavailable')

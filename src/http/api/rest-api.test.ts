@@ -136,7 +136,7 @@ describe('an error', () => {
     ['a body too large', 'POST', '/connections', { body: `"${'x'.repeat(1024 * 1024)}"`, headers: json }, 413, 'payload_too_large', null],
     ['an unknown path', 'GET', '/nothing/here', {}, 404, 'not_found', null],
     ['the bare prefix', 'GET', '', {}, 404, 'not_found', null],
-    ['a broken escape', 'GET', '/connections/%E0%A4%A', {}, 404, 'not_found', null],
+    ['a broken escape', 'GET', '/connections/%E0%A4%A', {}, 404, 'connection_not_found', null],
     ['a wrong method', 'PUT', '/connections', {}, 405, 'method_not_allowed', null],
     ['HEAD', 'HEAD', '/audit-events/export', {}, 405, 'method_not_allowed', null],
     ['an unknown parameter', 'GET', '/audit-events?color=red', {}, 400, 'invalid_request', 'color'],
