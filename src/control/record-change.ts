@@ -41,7 +41,7 @@ export async function recordChanges<T>(ports: RecordPorts, actor: Actor, changes
   }
   const complete = (status: 'ok' | 'failed', reason?: string) =>
     ports.auditLog.complete(tickets, {
-      status, httpStatus: null, latencyMs: ports.clock.elapsed() - startedAt, upstreamMs: null, responseBytes: null,
+      status, httpStatus: null, latencyMs: Math.round((ports.clock.elapsed() - startedAt) * 1000) / 1000, upstreamMs: null, responseBytes: null,
       ...(reason === undefined ? {} : { reason }),
     })
   try {
