@@ -13,6 +13,8 @@ export interface Flag {
   says: string
   /** What help shows for the value. */
   value?: string
+  /** The API's name for it, understood as well. */
+  also?: string
 }
 
 export interface Action {

@@ -14,7 +14,7 @@ interface ShownConnection extends Record<string, unknown> {
   command?: string | null
   args?: string[] | null
   enabled: boolean
-  suspension?: unknown
+  suspended: boolean
 }
 
 const SETTING_FLAGS: Record<string, Flag> = {
@@ -68,7 +68,7 @@ function truth(invocation: Invocation, flag: string): boolean | undefined | null
 const add: Action = {
   summary: 'Add a connection to an MCP server.',
   operands: ['SLUG'],
-  flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', says: 'Where the MCP server is (required, but for a program)' }, ...SETTING_FLAGS },
+  flags: { ...FOLDER_FLAGS, url: { kind: 'text', value: 'URL', also: 'upstream-url', says: 'Where the MCP server is (required, but for a program)' }, ...SETTING_FLAGS },
   notes: 'Secrets are never taken from the command line itself, since every process of the machine can read it.',
   run: async (invocation) => {
     if (invocation.text('url') === undefined && invocation.text('command') === undefined) return sayUsage(invocation.terminal, ['--url is missing: say where the MCP server is, or which program to start with --transport stdio --command'], 'connection add')
@@ -86,15 +86,13 @@ const update: Action = {
   operands: ['SLUG'],
   flags: {
     ...FOLDER_FLAGS,
-    'new-slug': { kind: 'text', value: 'SLUG', says: 'Another slug' },
-    url: { kind: 'text', value: 'URL', says: 'Where the MCP server is' },
+    url: { kind: 'text', value: 'URL', also: 'upstream-url', says: 'Where the MCP server is' },
     ...SETTING_FLAGS,
   },
   run: async (invocation) => {
     const settings = await settingsOf(invocation)
     if (!settings.ok) return sayUsage(invocation.terminal, [settings.problem], 'connection update')
-    const slug = invocation.text('new-slug')
-    const body = { ...settings.body, ...(slug === undefined ? {} : { slug }) }
+    const { body } = settings
     if (Object.keys(body).length === 0) return sayUsage(invocation.terminal, ['nothing to change'], 'connection update')
     return act<ShownConnection>(invocation, { method: 'PATCH', path: `/connections/${segment(invocation.operands[0])}`, body }, ({ data: changed }) => `Changed ${plain(changed.slug)}.`)
   },
@@ -113,7 +111,7 @@ function serverOf({ upstreamUrl, command, args }: ShownConnection): string {
 }
 
 function connectionState(connection: ShownConnection): string {
-  return connection.suspension ? 'suspended' : connection.enabled ? 'enabled' : 'disabled'
+  return connection.suspended ? 'suspended' : connection.enabled ? 'enabled' : 'disabled'
 }
 
 const show: Action = {

@@ -30,6 +30,12 @@ describe('every command', () => {
     }
   })
 
+  test('is explained by `help` too', async () => {
+    for (const line of ['help', 'help key', 'help key create']) {
+      expect(await run(line)).toMatchObject({ exit: 0, said: '', out: (await run(`${line.slice(5)} --help`)).out })
+    }
+  })
+
   test('takes --json', async () => {
     for (const name of COMMAND_NAMES) {
       const command = await loadCommand(name)
@@ -66,6 +72,10 @@ describe('wrong usage exits with 2, says why on stderr and prints nothing', () =
     ['connection add abc --url http://u --bearer-env A --credential-stdin', 'exclude each other'],
     ['connection add abc --url http://u --timeout-ms soon', 'expected a whole number'],
     ['connection update abc', 'nothing to change'],
+    ['connection update abc --new-slug b', 'unknown option'],
+    ['session create', 'is no action'],
+    ['policy apply', 'FILE is missing'],
+    ['policy apply a --file b', 'exclude each other'],
     ['policy simulate --tool x', '--connection is missing'],
     ['policy simulate --connection abc --tool x --args {', '--args: '],
     ['audit export --format xml', 'expected jsonl or csv'],
@@ -127,6 +137,12 @@ describe('commands ask the API', () => {
     ['connection add abc --url http://u --credential-stdin --auth-header X-Key', 'POST', '/api/v1/connections', { slug: 'abc', upstreamUrl: 'http://u', authType: 'header', authHeaderName: 'X-Key', credential: 'from-stdin' }],
     ['connection update abc --denials result --enabled false', 'PATCH', '/api/v1/connections/abc', { denials: 'result', enabled: false }],
     ['connection remove abc', 'DELETE', '/api/v1/connections/abc', undefined],
+    ['connection create abc --upstream-url http://u', 'POST', '/api/v1/connections', { slug: 'abc', upstreamUrl: 'http://u', authType: 'none' }],
+    ['connection delete abc', 'DELETE', '/api/v1/connections/abc', undefined],
+    ['connection get abc', 'GET', '/api/v1/connections/abc', undefined],
+    ['key add --label ci --expires-at 2027-01-01T00:00:00Z', 'POST', '/api/v1/api-keys', { label: 'ci', expiresAt: '2027-01-01T00:00:00Z' }],
+    ['key delete key_1', 'DELETE', '/api/v1/api-keys/key_1', undefined],
+    ['session ls', 'GET', '/api/v1/sessions', undefined],
     ['connection test abc', 'POST', '/api/v1/connections/abc/test', undefined],
     ['policy simulate --connection abc --tool x --args {"a":1}', 'POST', '/api/v1/policies/simulate', { connection: 'abc', tool: 'x', args: { a: 1 } }],
     ['session suspend ses_1', 'POST', '/api/v1/sessions/ses_1/suspend', { reason: 'suspended on the command line' }],
@@ -167,6 +183,15 @@ describe('commands ask the API', () => {
     expect({ exit, owners: owners.length, isSaid: said.includes('shown only now'), isPrinted: out.includes('shown only now') }).toEqual({ exit: 0, owners: 1, isSaid: true, isPrinted: false })
   })
 
+  test('what is suspended is listed so', async () => {
+    const at = '2026-01-01T00:00:00.000Z'
+    const thrown = { suspended: true, suspendedAt: at, suspendedBy: 'o', suspendedReason: 'why' }
+    const connections = () => Response.json({ data: [{ slug: 'abc', name: 'n', enabled: true, upstreamUrl: 'http://u', ...thrown }] })
+    expect((await run('connection list', { api: connections })).out).toContain('suspended')
+    const keys = () => Response.json({ data: [{ id: 'key_1', label: 'ci', prefix: 'ig_', scope: 'gateway', status: 'suspended', expiresAt: null, lastUsedAt: null, ...thrown }] })
+    expect((await run('key list', { api: keys })).out).toContain('suspended')
+  })
+
   test('text from outside cannot steer the terminal', async () => {
     const api = () => Response.json({ data: [{ slug: 'a\u001b[2Jb', name: '\u202eevil\n', enabled: true, upstreamUrl: 'http://u' }] })
     const { out } = await run('connection list', { api })
@@ -186,6 +211,14 @@ describe('policy apply', () => {
       { method: 'PUT', path: '/api/v1/policies/pol_1', body: { name: 'old', rules: [] } },
       { method: 'POST', path: '/api/v1/policies', body: { name: 'new', rules: [] } },
     ])
+  })
+
+  test('is what create with --file does', async () => {
+    const file = join(folder, 'one.json')
+    writeFileSync(file, JSON.stringify({ name: 'one', rules: [] }))
+    const api = (request: Request) => Response.json({ data: request.method === 'GET' ? [] : { id: 'pol_x', name: 'one' } })
+    const { requests } = await run(`policy create --file ${file}`, { api })
+    expect(requests[1]).toEqual({ method: 'POST', path: '/api/v1/policies', body: { name: 'one', rules: [] } })
   })
 
   test('reads YAML', async () => {

@@ -30,7 +30,7 @@ export async function loadCommand(name: string): Promise<Command | null> {
 
 /** Runs one command line and answers its exit code. */
 export async function runCommandLine(argv: string[], terminal: Terminal): Promise<ExitCode> {
-  const { name, words } = splitCommand(argv)
+  const { name, words } = splitCommand(argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv)
   if (name === undefined) return withoutCommand(words, terminal)
   const command = await loadCommand(name)
   if (command === null) return sayUsage(terminal, [`${JSON.stringify(name)} is no command${nearest(name, COMMAND_NAMES, '')}`], '')
@@ -88,8 +88,13 @@ function chooseAction(command: Command, words: string[]): { word: string; action
   const whole = command.actions['']
   if (whole !== undefined) return { word: '', action: whole, rest: words }
   const at = firstWord(words)
-  const word = words[at]
-  if (word === undefined || !Object.hasOwn(command.actions, word)) return null
-  const action = command.actions[word]
-  return action === undefined ? null : { word, action, rest: words.toSpliced(at, 1) }
+  const given = words[at]
+  if (given === undefined) return null
+  const own = Object.keys(command.actions)
+  const word = own.includes(given) ? given : own.find((name) => SAME_ACTION.some((group) => group.includes(given) && group.includes(name)))
+  const action = word === undefined ? undefined : command.actions[word]
+  return word === undefined || action === undefined ? null : { word, action, rest: words.toSpliced(at, 1) }
 }
+
+/** Words for one thing: whoever types the one that another command uses is understood. */
+const SAME_ACTION = [['create', 'add', 'apply'], ['remove', 'delete', 'revoke', 'rm'], ['show', 'get'], ['list', 'ls']]

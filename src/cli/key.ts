@@ -14,8 +14,7 @@ interface ShownKey {
   scope: string
   expiresAt: string | null
   lastUsedAt: string | null
-  revokedAt?: string | null
-  suspension?: unknown
+  status: string
 }
 
 const create: Action = {
@@ -25,7 +24,7 @@ const create: Action = {
     ...FOLDER_FLAGS,
     label: { kind: 'text', value: 'TEXT', says: 'What the key is for (required)' },
     scope: { kind: 'text', value: 'gateway|full', says: 'gateway: MCP calls only (default); full: the API too' },
-    expires: { kind: 'text', value: 'TIME', says: 'When it stops working, e.g. 2027-01-01T00:00:00Z' },
+    expires: { kind: 'text', value: 'TIME', also: 'expires-at', says: 'When it stops working, e.g. 2027-01-01T00:00:00Z' },
     connection: { kind: 'list', value: 'SLUG', says: 'Only this connection; repeat for more' },
   },
   run: async (invocation) => {
@@ -50,13 +49,7 @@ const list: Action = {
   operands: [],
   flags: FOLDER_FLAGS,
   run: (invocation) => act<ShownKey[]>(invocation, { method: 'GET', path: '/api-keys' }, ({ data: keys }) =>
-    table(['ID', 'LABEL', 'PREFIX', 'SCOPE', 'STATE', 'EXPIRES', 'LAST USED'], keys.map((key) => [key.id, key.label, key.prefix, key.scope, keyState(key), key.expiresAt, key.lastUsedAt]))),
-}
-
-function keyState(key: ShownKey): string {
-  if (key.revokedAt) return 'revoked'
-  if (key.suspension) return 'suspended'
-  return key.expiresAt !== null && key.expiresAt !== undefined && new Date(key.expiresAt) < new Date() ? 'expired' : 'active'
+    table(['ID', 'LABEL', 'PREFIX', 'SCOPE', 'STATE', 'EXPIRES', 'LAST USED'], keys.map((key) => [key.id, key.label, key.prefix, key.scope, key.status, key.expiresAt, key.lastUsedAt]))),
 }
 
 const revoke: Action = {

@@ -14,12 +14,13 @@ export function parseLine(words: string[], action: Pick<Action, 'flags' | 'opera
   for (const token of tokens) {
     if (token.kind === 'positional') line.operands.push(token.value)
     if (token.kind !== 'option') continue
-    const flag = Object.hasOwn(action.flags, token.name) ? action.flags[token.name] : undefined
-    if (flag === undefined) {
+    const name = Object.keys(action.flags).find((own) => own === token.name || action.flags[own]?.also === token.name)
+    const flag = name === undefined ? undefined : action.flags[name]
+    if (name === undefined || flag === undefined) {
       line.problems.push(`${token.rawName}: unknown option${nearest(token.name, Object.keys(action.flags))}`)
       continue
     }
-    readValue(line, token.name, flag, token.value)
+    readValue(line, name, flag, token.value)
   }
   checkOperands(line, action.operands)
   return line
@@ -27,7 +28,9 @@ export function parseLine(words: string[], action: Pick<Action, 'flags' | 'opera
 
 function parserOptions(flags: Record<string, Flag>): Record<string, { type: 'boolean' | 'string'; short?: string }> {
   const options: Record<string, { type: 'boolean' | 'string'; short?: string }> = {}
-  for (const [name, flag] of Object.entries(flags)) options[name] = { type: flag.kind === 'switch' ? 'boolean' : 'string' }
+  for (const [name, flag] of Object.entries(flags)) {
+    for (const spelling of flag.also === undefined ? [name] : [name, flag.also]) options[spelling] = { type: flag.kind === 'switch' ? 'boolean' : 'string' }
+  }
   if (options.help !== undefined) options.help.short = 'h'
   return options
 }

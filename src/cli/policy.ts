@@ -52,12 +52,15 @@ const TOLD_ONLY = ['id', 'organizationId', 'createdBy', 'createdAt', 'updatedAt'
 
 const apply: Action = {
   summary: 'Create the policies of a file, or replace those of the same name.',
-  operands: ['FILE'],
-  flags: FOLDER_FLAGS,
+  operands: ['[FILE]'],
+  flags: { ...FOLDER_FLAGS, file: { kind: 'text', value: 'FILE', says: 'The same as the operand' } },
   notes: 'FILE holds one policy or a list of them, as JSON or YAML; - is standard input. Effective for every call that starts afterwards.',
   run: async (invocation) => {
     const { terminal, isJson } = invocation
-    const document = await readDocument(invocation, invocation.operands[0] ?? '')
+    const files = [...invocation.operands, ...invocation.texts('file')]
+    const [file] = files
+    if (file === undefined || files.length > 1) return sayUsage(terminal, [file === undefined ? 'FILE is missing' : 'FILE and --file exclude each other'], 'policy apply')
+    const document = await readDocument(invocation, file)
     if (!document.ok) return sayRefusal(terminal, isJson, document)
     const policies = Array.isArray(document.value) ? document.value : [document.value]
     return withDoor(invocation, (door) => applyAll(door, policies), (applied) => {
