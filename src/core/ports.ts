@@ -254,6 +254,8 @@ export interface UpstreamBody {
   length: number | null
   /** Next chunk, or null at the end. */
   read(): Promise<Uint8Array | null>
+  /** All of the body, without taking it, where its end has arrived and nothing was read yet; else null. */
+  arrived?(): Uint8Array | null
   /** Gives the answer up: closes the socket at once. Harmless when called twice or after the end. */
   cancel(): void
 }

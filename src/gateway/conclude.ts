@@ -52,7 +52,7 @@ function completionsOfRefusal(gw: Gateway, trail: Trail, outcome: Refused): Audi
 }
 
 function completionsOfAnswer(gw: Gateway, trail: Trail, outcome: Answered): AuditCompletion[] {
-  trail.responseBytes = outcome.body?.length ?? 0
+  trail.responseBytes = outcome.responseBytes ?? outcome.body?.length ?? 0
   return completionsOf(gw, trail, outcome)
 }
 

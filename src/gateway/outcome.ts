@@ -23,6 +23,8 @@ export interface Answered {
   httpStatus: number
   headers: HeaderList
   body: Uint8Array | null
+  /** What came of the upstream, where that is not the length of the body. */
+  responseBytes?: number
   /** One per message of the call. */
   endings: Ending[]
 }

@@ -30,6 +30,7 @@ import { resolveConnection } from './steps/resolve-connection.ts'
 import { startTrail, toolCallsIn } from './trail.ts'
 import type { Trail } from './trail.ts'
 import { refusalOfCut } from './upstream-refusals.ts'
+import { answerWholeStream } from './whole-stream.ts'
 
 /** Steps 1-7 may refuse. Steps 8-10 run for every call, refused or not; of a streamed answer, when its end is known. */
 export async function handleCall(gw: Gateway, call: IncomingCall): Promise<{ outcome: Outcome; trail: Trail }> {
@@ -127,19 +128,24 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     answer.body.cancel()
     return refused(session)
   }
-  const awaited = new AwaitedAnswers(call.messages, (taskId) => gw.tasks.note(connection.id, taskId, caller.principal.id))
+  const awaitAnswers = () => new AwaitedAnswers(call.messages, (taskId) => gw.tasks.note(connection.id, taskId, caller.principal.id))
   if (!isEventStream(answer)) {
-    const outcome = await readAnswer(answer, { call, connection, awaited, responseBytesMax: gw.limits.responseBytesMax })
+    const outcome = await readAnswer(answer, { call, connection, awaited: awaitAnswers(), responseBytesMax: gw.limits.responseBytesMax })
     if (trail.underWay.signal.aborted) return refused(refusalOfCut(trail.underWay), { status: statusOfCut(trail.underWay) })
     if (outcome.kind === 'answered') outcome.headers.push(...session.value)
     return outcome
+  }
+  const whole = trail.underWay.signal.aborted ? null : answerWholeStream(answer, awaitAnswers())
+  if (whole !== null) {
+    whole.headers.push(...session.value)
+    return whole
   }
   trail.isStreaming = true
   if (isListening(call)) gw.calls.listen(trail.underWay)
   const stream = relayEventStream({
     call,
     connection,
-    awaited,
+    awaited: awaitAnswers(),
     underWay: trail.underWay,
     answer,
     heartbeats: gw.heartbeats,
@@ -165,9 +171,9 @@ const REASONS: Record<AuthenticationFailure['why'], string> = {
   unknown: 'An unknown API key was used on the MCP path.',
   revoked: 'A revoked API key was used on the MCP path.',
   expired: 'An expired API key was used on the MCP path.',
-}
   'no session': 'A session that is over was used on the MCP path.',
   role: 'A person whose role may not call came to the MCP path.',
+}
 
 /** Nobody we know: on record in a bounded way, and refused without a word on why. */
 async function refuseStranger(gw: Gateway, trail: Trail, failure: AuthenticationFailure): Promise<Outcome> {

@@ -34,10 +34,10 @@ export interface RelayFacts {
 }
 
 /** Larger events are passed on but not looked into. */
-const EVENT_BYTES_MAX = 1024 * 1024
+export const EVENT_BYTES_MAX = 1024 * 1024
 const ENCODER = new TextEncoder()
 /** Bun keeps the response head back until the first body byte, so every stream starts with a comment. */
-const OPENING = ENCODER.encode(': open\n\n')
+export const OPENING = ENCODER.encode(': open\n\n')
 /** One line only: it may stand between the lines of an event, where an empty line would end the event. */
 const HEARTBEAT = ENCODER.encode(': ping\n')
 const BLANK_LINE = ENCODER.encode('\n\n')
@@ -65,7 +65,7 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   function noteEvent(event: SseEvent): void {
     if (event.isOversize) sawOversize = true
     if (event.data === null || !awaited.isWaiting) return
-    const value = parse(event.data)
+    const value = parseEventData(event.data)
     for (const item of Array.isArray(value) ? value : [value]) awaited.take(item)
   }
 
@@ -168,11 +168,11 @@ function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): 
 }
 
 /** A byte order mark may only stand at the start of a stream, and ours starts with a comment. */
-function withoutByteOrderMark(chunk: Uint8Array): Uint8Array {
+export function withoutByteOrderMark(chunk: Uint8Array): Uint8Array {
   return chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? chunk.subarray(3) : chunk
 }
 
-function parse(text: string): unknown {
+export function parseEventData(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

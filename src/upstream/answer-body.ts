@@ -20,6 +20,7 @@ export class AnswerBody implements UpstreamBody {
   #first = 0
   #buffered = 0
   #isEnded = false
+  #wasRead = false
   #failure: UpstreamFailure | null = null
   #waiter: { resolve: (chunk: Uint8Array | null) => void; reject: (failure: UpstreamFailure) => void } | null = null
 
@@ -58,7 +59,13 @@ export class AnswerBody implements UpstreamBody {
     this.#waiter = null
   }
 
+  arrived(): Uint8Array | null {
+    if (!this.#isEnded || this.#failure !== null || this.#wasRead) return null
+    return this.#chunks.length === 1 ? (this.#chunks[0] ?? EMPTY) : Buffer.concat(this.#chunks)
+  }
+
   read(): Promise<Uint8Array | null> {
+    this.#wasRead = true
     const chunk = this.#chunks[this.#first]
     if (chunk !== undefined) {
       this.#shift(chunk)
