@@ -5,7 +5,7 @@ const BYTE_LIMIT = 256 - (256 % ALPHABET.length)
 
 /** Hex SHA-256. A key has 190 random bits, so a slow hash would protect nothing more. */
 export function hashApiKey(key: string): string {
-  return new Bun.CryptoHasher('sha256').update(key).digest('hex')
+  return Bun.SHA256.hash(key, 'hex')
 }
 
 /** `prefix` is what may be shown afterwards, e.g. `ig_k1a2…`. */
