@@ -4,19 +4,18 @@ import { compilePolicies } from '../core/policy/compile.ts'
 import { decide } from '../core/policy/decide.ts'
 import type { CallFacts, Decision, PolicyTarget } from '../core/policy/decision.ts'
 import { explain, type Explanation } from '../core/policy/explain.ts'
+import { draftPolicies } from '../core/policy/policy-cases.ts'
 import type { NewPolicy, Policy } from '../core/policy/schema.ts'
 import { POLICY_TEMPLATES, type PolicyTemplate } from '../core/policy/templates.ts'
-import { ok, refuse, type Result } from '../core/result.ts'
+import { ok, type Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
 import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import { applyPolicies, type AppliedPolicies, type PolicyApplication } from './policy-apply.ts'
+import { nameTaken, requireGoverned, settled, type PolicyPorts } from './policy-placing.ts'
 import { policyRehearsals, type Rehearsals } from './policy-rehearsal.ts'
-import type { ControlPorts } from './ports.ts'
 import { presentPolicy, type PolicyView } from './present.ts'
 import { recordChange } from './record-change.ts'
-
-export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyBook' | 'auditLog' | 'inTurn'>
 
 /** A call that is only imagined. */
 export interface Simulation {
@@ -157,7 +156,7 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
       if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
       const against = simulation.policies === undefined ? 'stored' : 'draft'
-      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : drafts(actor, simulation.policies, ports.clock.now())
+      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : draftPolicies(simulation.policies)
       const compiled = compilePolicies(policies)
       const facts = imaginedFacts(simulation, ports.clock.now())
       if (simulation.explain !== true) return ok({ decision: presentDecision(decide(compiled, facts), against), against })
@@ -207,50 +206,7 @@ async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'govern
   return connection !== null && isReachable(actor, extent.value, connection) ? ok(policy) : missing('policy')
 }
 
-/** That the actor may put a policy on this connection (null: on all of them). */
-export async function requireGoverned(ports: Pick<PolicyPorts, 'connections'>, actor: Actor, slug: string | null): Promise<Result<void>> {
-  const extent = requireReach(actor, 'governance.write')
-  if (!extent.ok) return extent
-  if (slug === null) {
-    if (extent.value === 'all') return ok(undefined)
-    const who = extent.value === 'own' ? `The role ${actor.role} may write policies for its own connections only` : 'This key may write policies for its own list of connections only'
-    return refuse('forbidden', `${who}; name one in "connection".`)
-  }
-  const connection = await ports.connections.findBySlug(actor.organizationId, slug)
-  if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
-  return ok(undefined)
-}
-
-export function settled(input: NewPolicy, position: number) {
-  return {
-    name: input.name,
-    connection: input.connection,
-    active: input.active,
-    mode: input.mode,
-    position,
-    description: input.description ?? null,
-    rules: input.rules,
-  }
-}
-
-export function drafts(actor: Actor, inputs: NewPolicy[], now: EpochMs): Policy[] {
-  const policies = inputs.map((input, index) => ({
-    id: `draft-${index + 1}` as PolicyId,
-    organizationId: actor.organizationId,
-    ...settled(input, input.position ?? index),
-    createdBy: ownerIdOf(actor),
-    createdAt: now,
-    updatedAt: now,
-  }))
-  const rank = (policy: Policy) => (policy.connection === null ? 0 : 1)
-  return policies.sort((left, right) => rank(left) - rank(right) || left.position - right.position)
-}
-
 function lastPosition(policies: Policy[], connection: string | null): number {
   const positions = policies.filter((policy) => policy.connection === connection).map((policy) => policy.position)
   return positions.length === 0 ? 0 : Math.min(Math.max(...positions) + 1, 1_000_000)
-}
-
-export function nameTaken(name: string) {
-  return refuse('conflict', `There is a policy "${name}" already.`, { issues: [{ path: 'name', message: 'is taken' }] })
 }

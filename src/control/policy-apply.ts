@@ -4,7 +4,7 @@ import { contentOf, isSame, planPolicies, type PlannedChange, type PolicyContent
 import type { NewPolicy, Policy } from '../core/policy/schema.ts'
 import { ok, type Refusal, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, requireReach } from './access.ts'
-import { nameTaken, requireGoverned, settled, type PolicyPorts } from './policies.ts'
+import { nameTaken, requireGoverned, settled, type PolicyPorts } from './policy-placing.ts'
 import { presentPolicy } from './present.ts'
 import { recordChanges, type Change } from './record-change.ts'
 
