@@ -46,6 +46,13 @@ describe('a policy file', () => {
     const text = JSON.stringify(policyFileJsonSchema())
     for (const word of ['$regex', 'windowSeconds', 'sessionCalls', 'shadow', '"$schema":"https://json-schema.org/draft/2020-12/schema"']) expect(text).toContain(word)
   })
+
+  test('has editors see that a rule or call names exactly one target, and that a rule that denies has no rate limit', () => {
+    const targets = '"oneOf":[{"required":["tool"]},{"required":["resource"]},{"required":["prompt"]}]'
+    const text = JSON.stringify(policyFileJsonSchema())
+    expect(text.split(targets)).toHaveLength(3)
+    expect(text).toContain('"not":{"properties":{"action":{"const":"deny"}},"required":["rateLimit"]}')
+  })
 })
 
 describe('a case', () => {

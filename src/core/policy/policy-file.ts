@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AuditAction } from '../audit.ts'
 import { Slug } from '../connection.ts'
 import { ok, refuse, type Result } from '../result.ts'
-import { NewPolicy } from './schema.ts'
+import { NewPolicy, RULE_TARGETS } from './schema.ts'
 
 /*
  * Policies as a file: what `igris policy export` writes and `import`, `diff`, `test` and `replay` read. The order in the file is the order of evaluation.
@@ -27,7 +27,7 @@ export const GivenCall = z.strictObject({
   at: z.iso.datetime({ offset: true }).optional().describe('When the call starts. Left out: Thursday 2026-01-01, 12:00 UTC, so that a test comes out the same on any day'),
 }).refine((call) => [call.tool, call.resource, call.prompt].filter((target) => target !== undefined).length === 1, {
   path: ['tool'], message: 'give exactly one of tool, resource and prompt',
-})
+}).meta({ oneOf: RULE_TARGETS.map((target) => ({ required: [target] })) })
 export type GivenCall = z.infer<typeof GivenCall>
 
 export const ExpectedDecision = z.union([

@@ -62,7 +62,7 @@ export const Rule = z.strictObject({
   if (rule.action === 'deny' && rule.rateLimit !== undefined) {
     context.addIssue({ code: 'custom', path: ['rateLimit'], message: 'a rule that denies lets no call through, so it cannot have a rate limit; put it on an allow rule' })
   }
-})
+}).meta({ oneOf: RULE_TARGETS.map((target) => ({ required: [target] })), not: { properties: { action: { const: 'deny' } }, required: ['rateLimit'] } })
 export type Rule = z.infer<typeof Rule>
 
 export const NewPolicy = z.strictObject({
