@@ -66,7 +66,7 @@ export async function storedPolicies(door: Door): Promise<Result<PolicyContent[]
 
 async function freshText(policies: PolicyContent[], format: 'yaml' | 'json', tests?: unknown): Promise<string> {
   const { policiesAsYaml, writtenPolicy } = await import('./policy-yaml.ts')
-  if (format === 'yaml') return policiesAsYaml(policies)
+  if (format === 'yaml') return policiesAsYaml(policies, tests)
   return `${JSON.stringify({ policies: policies.map(writtenPolicy), ...(tests === undefined ? {} : { tests }) }, null, 2)}\n`
 }
 
@@ -246,7 +246,7 @@ export const showTemplates: Action = {
     const template = POLICY_TEMPLATES.find((known) => known.id === id)
     if (template === undefined) return sayRefusal(terminal, isJson, { code: 'not_found', message: `There is no template ${JSON.stringify(id)}; there are ${POLICY_TEMPLATES.map((known) => known.id).join(', ')}.` })
     if (isJson) terminal.out(JSON.stringify({ data: template }))
-    else terminal.write(Buffer.from(await freshText([{ name: template.id, description: template.description, connection: null, active: true, mode: 'enforce', rules: template.rules }], 'yaml')))
+    else terminal.write(Buffer.from(await freshText([{ name: template.id, description: template.description, connection: null, active: true, mode: 'enforce', rules: template.rules }], 'yaml', template.tests)))
     return EXIT.ok
   },
 }

@@ -21,8 +21,8 @@ export function writtenPolicy(content: PolicyContent): Fields {
   return Object.fromEntries(Object.entries(wholePolicy(content)).filter(([field, value]) => !(Object.hasOwn(DEFAULTS, field) && DEFAULTS[field] === value)))
 }
 
-export function policiesAsYaml(policies: PolicyContent[]): string {
-  return new Document({ policies: policies.map(writtenPolicy) }).toString(LAYOUT)
+export function policiesAsYaml(policies: PolicyContent[], tests?: unknown): string {
+  return new Document({ policies: policies.map(writtenPolicy), ...(tests === undefined ? {} : { tests }) }).toString(LAYOUT)
 }
 
 export function policyAsYaml(policy: PolicyContent): string {

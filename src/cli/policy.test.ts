@@ -119,6 +119,7 @@ describe('what needs no server', () => {
     const shown = await run(['template', 'show', 'rate-limited'])
     expect(shown.out).toContain('name: rate-limited')
     expect(await run(['import', file('template.yaml', shown.out), '--dry-run'], { data: 'templates' })).toMatchObject({ exit: 0 })
+    expect(await run(['test', file('template.yaml', shown.out)])).toMatchObject({ exit: 0 })
     expect(await run(['template', 'show', 'nothing'])).toMatchObject({ exit: 1, said: expect.stringContaining('lock-down') })
     expect(await run(['template', 'say'])).toMatchObject({ exit: 2 })
   })

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { compilePolicies } from './compile.ts'
 import { decide } from './decide.ts'
 import type { CallFacts } from './decision.ts'
+import { runPolicyCases } from './policy-cases.ts'
+import { PolicyFile } from './policy-file.ts'
 import { NewPolicy } from './schema.ts'
 import { POLICY_TEMPLATES } from './templates.ts'
 import { call, policy } from './testing/policy-builders.ts'
@@ -34,5 +36,11 @@ describe('a template', () => {
   test('can be saved as it is, and every one of them is tried here', () => {
     for (const { name, description, rules } of POLICY_TEMPLATES) expect(NewPolicy.safeParse({ name, description, rules }).success).toBe(true)
     expect(new Set(rows.map(([id]) => id))).toEqual(new Set(POLICY_TEMPLATES.map(({ id }) => id)))
+  })
+
+  test.each(POLICY_TEMPLATES.map((template) => [template.id, template] as const))('%s passes the tests that come with it', (id, { rules, tests }) => {
+    const outcomes = runPolicyCases(PolicyFile.parse({ policies: [{ name: id, rules }], tests }))
+    expect(outcomes.filter(({ passed }) => !passed)).toEqual([])
+    expect(new Set(outcomes.map(({ decision }) => decision.action)).size).toBe(id === 'lock-down' ? 1 : 2)
   })
 })

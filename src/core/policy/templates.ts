@@ -1,3 +1,4 @@
+import type { PolicyCase } from './policy-file.ts'
 import type { Rule } from './schema.ts'
 
 /** A policy to start from. The connection is chosen when it is used. */
@@ -7,6 +8,8 @@ export interface PolicyTemplate {
   /** One sentence: what it lets through and what not. */
   description: string
   rules: Rule[]
+  /** What it does, shown on calls; they come along in the file, and hold for it as it is. */
+  tests: PolicyCase[]
 }
 
 const READING = ['get_*', 'list_*', 'read_*', 'search_*', 'find_*', 'describe_*']
@@ -21,6 +24,11 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
       ...READING.map((tool): Rule => ({ tool, action: 'allow' })),
       { tool: '*', action: 'deny', reason: 'this connection is read-only' },
     ],
+    tests: [
+      { given: { tool: 'get_issue' }, expect: 'allow' },
+      { given: { tool: 'create_issue' }, expect: { action: 'deny', reason: 'read-only' } },
+      { name: 'a name that only contains a reading word is denied', given: { tool: 'forget_all' }, expect: 'deny' },
+    ],
   },
   {
     id: 'no-destruction',
@@ -29,6 +37,11 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
     rules: [
       ...DESTROYING.map((tool): Rule => ({ tool, action: 'deny', reason: 'nothing may be destroyed here' })),
       { tool: '*', action: 'allow' },
+    ],
+    tests: [
+      { given: { tool: 'create_issue' }, expect: 'allow' },
+      { given: { tool: 'delete_repo' }, expect: { action: 'deny', reason: 'nothing may be destroyed' } },
+      { name: 'only the beginning of the name counts', given: { tool: 'undelete_repo' }, expect: 'allow' },
     ],
   },
   {
@@ -40,6 +53,13 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
       { tool: '*', action: 'allow', conditions: { 'time.weekday': ['mon', 'tue', 'wed', 'thu', 'fri'], 'time.hour': { $gte: 8, $lt: 18 } } },
       { tool: '*', action: 'deny', reason: 'outside business hours (Monday to Friday, 8:00 to 18:00 UTC)' },
     ],
+    tests: [
+      { name: 'Monday at 8', given: { tool: 'create_issue', at: '2026-11-23T08:00:00Z' }, expect: 'allow' },
+      { name: 'Monday before 8', given: { tool: 'create_issue', at: '2026-11-23T07:59:59Z' }, expect: { action: 'deny', reason: 'outside business hours' } },
+      { name: 'Monday at 18', given: { tool: 'create_issue', at: '2026-11-23T18:00:00Z' }, expect: 'deny' },
+      { name: 'Sunday', given: { tool: 'create_issue', at: '2026-11-22T12:00:00Z' }, expect: 'deny' },
+      { name: 'reading on Sunday', given: { tool: 'read_file', at: '2026-11-22T12:00:00Z' }, expect: 'allow' },
+    ],
   },
   {
     id: 'one-team',
@@ -50,6 +70,11 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
       ...READING.map((tool): Rule => ({ tool, action: 'allow' })),
       { tool: '*', action: 'deny', reason: 'only the team that owns this connection may do more than read' },
     ],
+    tests: [
+      { name: 'the team changes', given: { tool: 'create_issue', key: 'team-blue' }, expect: 'allow' },
+      { name: 'others do not change', given: { tool: 'create_issue', key: 'ci' }, expect: { action: 'deny', reason: 'only the team' } },
+      { name: 'others read', given: { tool: 'list_issues', key: 'ci' }, expect: 'allow' },
+    ],
   },
   {
     id: 'rate-limited',
@@ -58,6 +83,10 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
     rules: [
       ...DESTROYING.map((tool): Rule => ({ tool, action: 'alert', rateLimit: { max: 5, windowSeconds: 3600, per: 'key' } })),
       { tool: '*', action: 'allow', rateLimit: { max: 60, windowSeconds: 60, per: 'key' } },
+    ],
+    tests: [
+      { given: { tool: 'create_issue' }, expect: { action: 'allow', limited: true } },
+      { given: { tool: 'purge_queue' }, expect: { action: 'alert', limited: true } },
     ],
   },
   {
@@ -68,6 +97,11 @@ export const POLICY_TEMPLATES: readonly PolicyTemplate[] = [
       { tool: '*', action: 'deny', reason: 'locked down' },
       { resource: '*', action: 'deny', reason: 'locked down' },
       { prompt: '*', action: 'deny', reason: 'locked down' },
+    ],
+    tests: [
+      { given: { tool: 'get_issue' }, expect: { action: 'deny', reason: 'locked down' } },
+      { given: { resource: 'file:///readme.md' }, expect: 'deny' },
+      { given: { prompt: 'summarize' }, expect: 'deny' },
     ],
   },
 ]

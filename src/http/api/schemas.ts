@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
 import { AnomalySettings, AuthType, DenialStyle, StdioMode, Transport } from '../../core/connection.ts'
 import { KeyScope } from '../../core/key.ts'
+import { PolicyCase } from '../../core/policy/policy-file.ts'
 import { NewPolicy, Rule } from '../../core/policy/schema.ts'
 import { Role } from '../../core/role.ts'
 
@@ -75,7 +76,7 @@ export const ReplayView = z.strictObject({
 
 export const SuggestionView = z.strictObject({ policy: NewPolicy, calls: z.number(), omitted: z.number(), ...coverage })
 
-export const TemplateView = z.strictObject({ id: z.string(), name: z.string(), description: z.string(), rules: z.array(Rule) })
+export const TemplateView = z.strictObject({ id: z.string(), name: z.string(), description: z.string(), rules: z.array(Rule), tests: z.array(PolicyCase).describe('What it does, shown on calls; fit for `igris policy test`') })
 
 const PolicyContentView = z.strictObject({
   name: z.string(), connection: z.string().nullable(), active: z.boolean(), mode: z.enum(['enforce', 'shadow']), description: z.string().nullable(), rules: z.array(Rule),
