@@ -249,7 +249,9 @@ describe('serve', () => {
 
   test('a taken port is said and exits with 1', async () => {
     const igris = { serve: async () => Promise.reject(Object.assign(new Error('x'), { code: 'EADDRINUSE' })) }
-    expect(await run('serve', { igris })).toMatchObject({ exit: 1, said: expect.stringContaining('is taken by another program') })
+    expect(await run('serve', { igris })).toMatchObject({ exit: 1, said: expect.stringContaining('127.0.0.1:3100 is taken by another program') })
+    const metrics = { serve: async () => Promise.reject(Object.assign(new Error('x'), { code: 'EADDRINUSE', address: '127.0.0.1:9100' })) }
+    expect(await run('serve', { igris: metrics })).toMatchObject({ exit: 1, said: expect.stringContaining('127.0.0.1:9100 is taken by another program') })
   })
 
   test('an email without a password is a problem of configuration', async () => {

@@ -82,9 +82,9 @@ export async function startListening(igris: Igris, config: Config): Promise<Resu
   try {
     return ok(await igris.serve())
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    const where = `${config.host}:${config.port}`
-    if (code === 'EADDRINUSE') return refuse('conflict', `${where} is taken by another program. Choose another port with --port.`)
+    const { code, address } = error as { code?: string; address?: string }
+    const where = address ?? `${config.host}:${config.port}`
+    if (code === 'EADDRINUSE') return refuse('conflict', `${where} is taken by another program. Choose another port with --port, or --metrics-port for the metrics.`)
     if (code === 'EACCES') return refuse('forbidden', `${where} needs rights that this process does not have. Choose a port from 1024 on.`)
     return refuse('internal', `Cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
   }

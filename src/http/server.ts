@@ -18,8 +18,16 @@ export function idleTimeoutSeconds(requestTimeoutMs: number): number {
   return Math.min(IDLE_SECONDS_MAX, Math.ceil(requestTimeoutMs / 1000))
 }
 
-/** Listens on TCP. Throws when the address is taken. */
+/** Listens on TCP. Throws when the address is taken, and says in `address` which one. */
 export function listenTcp(options: ListenOptions): Server<unknown> {
+  try {
+    return listen(options)
+  } catch (error) {
+    throw Object.assign(error as Error, { address: `${options.host}:${options.port}` })
+  }
+}
+
+function listen(options: ListenOptions): Server<unknown> {
   return Bun.serve({
     hostname: options.host,
     port: options.port,
