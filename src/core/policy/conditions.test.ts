@@ -102,3 +102,16 @@ describe('work', () => {
     expect((outcome as Fault).message).toBe('condition args.x: expected a number, found a text')
   })
 })
+
+describe('one view for many rules', () => {
+  test('finds each path once, and keeps paths apart that end alike', () => {
+    let reads = 0
+    const args = new Proxy({ env: 'a', 'x.env': 'b', x: { env: 'c' } }, { ownKeys: (target) => { reads += 1; return Reflect.ownKeys(target) }, get: (target, key) => { reads += 1; return Reflect.get(target, key) } })
+    const view = new FactView(call('t', { args, metadata: { env: 'm', 'x.env': 'n' } }))
+    const holds = (conditions: unknown) => holdAll(compileConditions(conditions, () => {}), view)
+    for (const conditions of [{ 'args.env': 'a' }, { 'args.x\\.env': 'b' }, { 'args.x.env': 'c' }, { 'metadata.env': 'm' }, { 'metadata.x.env': 'n' }, { 'args.no': { $exists: false } }]) expect(holds(conditions)).toBe(true)
+    const before = reads
+    for (let again = 0; again < 10; again += 1) for (const conditions of [{ 'args.env': 'b' }, { 'args.x.env': 'b' }, { 'args.no': 'x' }]) expect(holds(conditions)).toBe(false)
+    expect(reads).toBe(before)
+  })
+})

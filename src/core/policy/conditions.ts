@@ -1,4 +1,4 @@
-import { Fault, both, kindOf, type Truth } from './fault.ts'
+import { Fault, firstFault, kindOf, type Truth } from './fault.ts'
 import { MISSING, parseFactPath, type FactPath, type FactView } from './fact-path.ts'
 import { compileGlob } from './glob.ts'
 import { Pattern } from './pattern.ts'
@@ -48,11 +48,11 @@ export function compileConditions(raw: unknown, report: ReportProblem, isSaving 
   return conditions
 }
 
-/** Whether all conditions hold; see `both` for how faults count. */
+/** Whether all conditions hold; see `firstFault` for how faults count. */
 export function holdAll(conditions: readonly Condition[], view: FactView): Truth {
   let outcome: Truth = true
   for (const condition of conditions) {
-    outcome = both(outcome, () => condition.evaluate(view))
+    outcome = firstFault(outcome, condition.evaluate(view))
     if (outcome === false) return false
   }
   return outcome
@@ -66,7 +66,7 @@ function bind(key: string, path: FactPath, operators: Operator[]): Condition {
       if (value instanceof Fault) return new Fault(`condition ${key}: ${value.message}`)
       let outcome: Truth = true
       for (const operator of operators) {
-        outcome = both(outcome, () => operator(value))
+        outcome = firstFault(outcome, operator(value))
         if (outcome === false) return false
       }
       return outcome instanceof Fault ? new Fault(`condition ${key}: ${outcome.message}`) : outcome

@@ -2,7 +2,7 @@ import { globOf, type CompiledPolicies, type CompiledRule, type RuleSet } from '
 import { holdAll } from './conditions.ts'
 import type { CallFacts, Decision, ShadowDecision } from './decision.ts'
 import { FactView } from './fact-path.ts'
-import { Fault, both, type Truth } from './fault.ts'
+import { Fault, firstFault, type Truth } from './fault.ts'
 import { claimRateLimit } from './rate-limit-claim.ts'
 import { inOrder } from './rule-index.ts'
 
@@ -41,7 +41,7 @@ export function judge(rule: CompiledRule, view: FactView): Truth {
   if (rule.kind !== target.kind || !globOf(rule).test(target.name)) return false
   const { when } = rule
   const held = holdAll(rule.conditions, view)
-  return when === null ? held : both(held, () => when.evaluate(view))
+  return when === null || held === false ? held : firstFault(held, when.evaluate(view))
 }
 
 function candidates(sets: readonly RuleSet[], facts: CallFacts): Iterable<CompiledRule> {

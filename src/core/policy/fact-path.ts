@@ -10,7 +10,7 @@ export type PathType = 'text' | 'number' | 'any'
 
 export type FactPath =
   | { root: 'user' | 'key.label' | 'session.calls' | 'time.hour' | 'time.weekday'; segments: readonly []; type: PathType }
-  | { root: 'metadata' | 'args'; segments: readonly string[]; type: 'any' }
+  | { root: 'metadata' | 'args'; segments: readonly string[]; type: 'any'; written: string }
 
 /** The facts in the form in which CEL takes them, and how much there is of them. */
 export interface CelFacts {
@@ -41,12 +41,12 @@ export function parseFactPath(path: string): FactPath | Fault {
   const fixed = FIXED.get(path)
   if (fixed !== undefined) return fixed
   if (path.length > PATH_CHARS_MAX) return new Fault(`is longer than ${PATH_CHARS_MAX} characters`)
-  if (path.startsWith('metadata.') && path.length > 'metadata.'.length) return { root: 'metadata', segments: [path.slice('metadata.'.length)], type: 'any' }
+  if (path.startsWith('metadata.') && path.length > 'metadata.'.length) return { root: 'metadata', segments: [path.slice('metadata.'.length)], type: 'any', written: path }
   if (path.startsWith('args.')) {
     const segments = splitSegments(path.slice('args.'.length))
     if (segments === null || segments.includes('')) return new Fault('has an empty segment or a stray backslash; write "args.name", "args.list.0" or "args.dotted\\.name"')
     if (segments.length > SEGMENTS_MAX) return new Fault(`has more than ${SEGMENTS_MAX} segments`)
-    return { root: 'args', segments, type: 'any' }
+    return { root: 'args', segments, type: 'any', written: path }
   }
   return new Fault('is not a known fact; use user, metadata.<key>, args.<path>, key.label, session.calls, time.hour or time.weekday')
 }
@@ -78,6 +78,8 @@ export class FactView {
   readonly facts: CallFacts
   /** For each object looked into: its keys by their folded form. */
   readonly #foldedKeys = new Map<object, Map<string, string[]>>()
+  /** By path as written: a thousand rules may ask for the same one. */
+  readonly #found = new Map<string, unknown>()
   #celFacts: CelFacts | Fault | null = null
 
   constructor(facts: CallFacts) {
@@ -106,9 +108,17 @@ export class FactView {
       case 'session.calls': return this.facts.session.calls
       case 'time.hour': return this.hour()
       case 'time.weekday': return this.weekday()
-      case 'metadata': return this.lookUp(this.facts.metadata, path.segments)
-      case 'args': return this.lookUp(this.facts.args, path.segments)
+      case 'metadata':
+      case 'args': return this.#lookUpOnce(path.written, this.facts[path.root], path.segments)
     }
+  }
+
+  #lookUpOnce(written: string, start: unknown, segments: readonly string[]): unknown | Missing | Fault {
+    const known = this.#found.get(written)
+    if (known !== undefined) return known
+    const found = this.lookUp(start, segments)
+    this.#found.set(written, found)
+    return found
   }
 
   /**

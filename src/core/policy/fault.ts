@@ -16,11 +16,9 @@ export type Truth = boolean | Fault
  * All must hold. False wins over a fault: a rule that a sound condition rules out does not apply, however odd the rest of the call is.
  * So the outcome does not depend on the order of the keys.
  */
-export function both(left: Truth, right: () => Truth): Truth {
-  if (left === false) return false
-  const other = right()
-  if (other === false) return false
-  return left === true ? other : left
+export function firstFault(left: Truth, right: Truth): Truth {
+  if (left === false || right === false) return false
+  return left === true ? right : left
 }
 
 export function kindOf(value: unknown): string {
