@@ -78,7 +78,8 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
     mcp: createMcpDoor(gateway, guard, ids, { requestBytesMax: config.requestBytesMax, depthMax: DEPTH_MAX, batchMax: BATCH_MAX, idleTimeoutSeconds: idleTimeoutSeconds(config.requestTimeoutMs), publicUrl: config.publicUrl }),
     api: lazyHandler(async () => (await import('./doors.ts')).keyedApi(inst, version)),
     setup: lazyHandler(async () => (await import('./doors.ts')).setupPage(inst, setup)),
-    people: lazyPeople(inst),
+    people: lazyPages(async () => (await import('./doors.ts')).peopleDoor(inst)),
+    dashboard: lazyPages(async () => (await import('./doors.ts')).dashboardDoor(inst)),
     health, guard, ids, log,
     isMetricsElsewhere: config.metricsPort !== undefined,
   })
@@ -154,11 +155,11 @@ async function backup(inst: Installation, path: string): Promise<Result<void>> {
   }
 }
 
-function lazyPeople(inst: Installation): PeopleHandler {
+function lazyPages(load: () => Promise<PeopleHandler>): PeopleHandler {
   let loading: Promise<PeopleHandler> | null = null
   return {
     async handle(request, path, ip) {
-      loading ??= import('./doors.ts').then(({ peopleDoor }) => peopleDoor(inst))
+      loading ??= load()
       return (await loading).handle(request, path, ip)
     },
   }

@@ -5,6 +5,7 @@ import { SIGN_IN_MAX_MS } from './core/person-session.ts'
 import { actorAlways, actorFromRequest } from './http/admin-auth.ts'
 import { restApi } from './http/api/rest-api.ts'
 import type { RestApiDeps } from './http/api/rest-api.ts'
+import { dashboardPages } from './http/dashboard/dashboard.ts'
 import { personFromRequest } from './http/dashboard/person-from-request.ts'
 import { peoplePages } from './http/dashboard/people-pages.ts'
 import type { PeopleHandler, RequestHandler } from './http/router.ts'
@@ -68,4 +69,9 @@ async function signInOwner(inst: Installation, ownerId: PersonId, request: Reque
 /** Signing in, and what people do to their own account. */
 export function peopleDoor(inst: Installation): PeopleHandler {
   return peoplePages({ control: inst.control, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
+}
+
+/** The pages of the people who are signed in. */
+export function dashboardDoor(inst: Installation): PeopleHandler {
+  return dashboardPages({ control: inst.control, clock: inst.clock, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
 }

@@ -23,7 +23,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   crypto: { mayImport: ADAPTER_BASE, packages: ['node:'] },
   events: { mayImport: ADAPTER_BASE, packages: [] },
   log: { mayImport: ADAPTER_BASE, packages: ['node:'] },
-  views: { mayImport: ['core'], packages: ['@elysiajs/html'] },
+  views: { mayImport: ['core'], packages: ['@elysiajs/html', 'htmx.org'] },
   http: { mayImport: ['core', 'gateway', 'control', 'views'], packages: ['bun', 'elysia', '@elysiajs/html', 'zod', 'node:'] },
   config: { mayImport: ['core'], packages: ['zod', 'node:'] },
   demo: { mayImport: ['core'], packages: ['@modelcontextprotocol/sdk', 'zod'] },

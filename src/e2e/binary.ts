@@ -88,11 +88,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
-export async function startIgris(): Promise<RunningIgris> {
+/** With an owner the installation is set up before it serves, so that somebody can sign in. */
+export async function startIgris(owner?: { email: string; password: string }): Promise<RunningIgris> {
   const binary = await igrisBinary()
   const folder = mkdtempSync(join(tmpdir(), 'igris-e2e-'))
   const data = join(folder, 'data')
   const env = freshEnvironment(folder)
+  if (owner !== undefined) {
+    const prepared = await runProgram([binary, 'init', '--email', owner.email, '--password-stdin', '--data', data], { cwd: folder, env, stdin: owner.password })
+    if (prepared.exitCode !== 0) throw new Error(`igris init ended with ${prepared.exitCode}: ${prepared.said}`)
+  }
   let running = await serve(binary, folder, data, 0)
   const { url } = running
 

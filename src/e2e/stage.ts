@@ -21,8 +21,8 @@ export const POLICY = {
   ],
 }
 
-export async function setStage(): Promise<Stage> {
-  const igris = await startIgris()
+export async function setStage(owner?: { email: string; password: string }): Promise<Stage> {
+  const igris = await startIgris(owner)
   const everything = await startEverythingServer(igris.folder)
   await igris.cli(['connection', 'add', 'everything', '--url', everything.url])
   await igris.cli(['policy', 'apply', '-'], JSON.stringify(POLICY))

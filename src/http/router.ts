@@ -1,5 +1,6 @@
 import type { Server } from 'bun'
 import type { Ids, Log } from '../core/ports.ts'
+import { isDashboardPath, wantsPage } from './dashboard/dashboard-paths.ts'
 import { isPeoplePath } from './people-paths.ts'
 import type { Health } from './health.ts'
 import type { HostGuard } from './host-guard.ts'
@@ -21,6 +22,7 @@ export interface RouterDeps {
   api: RequestHandler
   setup: RequestHandler
   people: PeopleHandler
+  dashboard: PeopleHandler
   health: Health
   guard: HostGuard
   ids: Ids
@@ -31,9 +33,9 @@ export interface RouterDeps {
 
 /**
  * Answered without authentication. Everything else below the gateway asks for a key or a session
- * itself (`/v1/mcp`, `/api/v1`, `/account`, `/logout`) or for the token of a link (`/setup`, `/invite`).
+ * itself (`/v1/mcp`, `/api/v1`, `/account`, `/logout`, the dashboard's pages) or for the token of a link (`/setup`, `/invite`).
  */
-export const PUBLIC_PATHS = ['/', '/healthz', '/readyz', '/metrics', '/register', '/setup', '/login', '/invite', '/.well-known/']
+export const PUBLIC_PATHS = ['/', '/healthz', '/readyz', '/metrics', '/register', '/setup', '/login', '/invite', '/assets/', '/.well-known/']
 
 /** One decision by path. The MCP path comes first and passes through no framework: it is the path of every call. */
 export function createRouter(deps: RouterDeps): (request: Request, server: Server<unknown>) => Promise<Response> {
@@ -64,6 +66,10 @@ async function answerOther(deps: RouterDeps, request: Request, path: string, ser
   if (path === '/setup') return deps.setup.handle(request)
   if (isPeoplePath(path)) {
     const page = await deps.people.handle(request, path, server.requestIP(request)?.address ?? null)
+    if (page !== null) return page
+  }
+  if (isDashboardPath(path) && wantsPage(path, request)) {
+    const page = await deps.dashboard.handle(request, path, server.requestIP(request)?.address ?? null)
     if (page !== null) return page
   }
   if (path === '/') return Response.json({ data: { name: 'igris', mcp: '/v1/mcp/{slug}', api: '/api/v1', docs: '/api/v1/docs' } })

@@ -1,5 +1,13 @@
-/** Stylesheets are imported as text, so that the compiled executable carries them. */
+/** Imported as text, so that the compiled executable carries them. */
 declare module '*.css' {
+  const text: string
+  export default text
+}
+declare module '*/live.js' {
+  const text: string
+  export default text
+}
+declare module 'htmx.org/dist/htmx.min.js' {
   const text: string
   export default text
 }

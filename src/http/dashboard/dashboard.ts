@@ -1,0 +1,98 @@
+import { refuse } from '../../core/result.ts'
+import type { Control } from '../../control/control.ts'
+import type { SignedInPerson } from '../../control/sign-in.ts'
+import type { PeopleHandler } from '../router.ts'
+import { serveAsset } from './assets.ts'
+import { showAnomalies, showAudit, showEvent } from './audit-page.ts'
+import { showConnection, showConnections, switchConnection, testConnection } from './connections-page.ts'
+import { showFeed, showObserve } from './observe-page.ts'
+import { seeOther, type PageRequest } from './page.ts'
+import { personFromRequest } from './person-from-request.ts'
+import { showSession, showSessions, switchSession } from './sessions-page.ts'
+import { ownForm, refusedPage, type Asked } from './shown.ts'
+
+export interface DashboardDeps {
+  control: Pick<Control, 'signIn' | 'observe' | 'audit' | 'sessions' | 'killSwitch' | 'connections'>
+  clock: { now(): number }
+  publicUrl: string | undefined
+  nextRequestId(): string
+}
+
+type Form = Map<string, string>
+
+/** Pages to look at. `name` is the last part of the path, decoded. */
+const SHOWN: [pattern: RegExp, show: (asked: Asked, name: string) => Promise<Response>][] = [
+  [/^\/$/, showObserve],
+  [/^\/feed$/, showFeed],
+  [/^\/connections$/, showConnections],
+  [/^\/connections\/([^/]+)$/, showConnection],
+  [/^\/sessions$/, showSessions],
+  [/^\/sessions\/([^/]+)$/, showSession],
+  [/^\/audit$/, showAudit],
+  [/^\/audit\/([^/]+)$/, showEvent],
+  [/^\/anomalies$/, showAnomalies],
+]
+
+/** Forms that change something. */
+const DONE: [pattern: RegExp, act: (asked: Asked, name: string, form: Form) => Promise<Response>][] = [
+  [/^\/connections\/([^/]+)\/suspend$/, (asked, slug, form) => switchConnection(asked, slug, 'suspend', form)],
+  [/^\/connections\/([^/]+)\/resume$/, (asked, slug, form) => switchConnection(asked, slug, 'resume', form)],
+  [/^\/connections\/([^/]+)\/test$/, testConnection],
+  [/^\/sessions\/([^/]+)\/suspend$/, (asked, id, form) => switchSession(asked, id, 'suspend', form)],
+  [/^\/sessions\/([^/]+)\/resume$/, (asked, id, form) => switchSession(asked, id, 'resume', form)],
+]
+
+const NOT_OUR_FORM = 'This form is not one of this page’s, or it is too old. Open the page again and send it from there.'
+
+/** Everything that a signed-in person looks at. Each operation checks the person's role itself. */
+export function dashboardPages(deps: DashboardDeps): PeopleHandler {
+  const resolvePerson = personFromRequest(deps.control.signIn)
+  return {
+    async handle(request, path, ip) {
+      if (path.startsWith('/assets/')) return serveAsset(request, path)
+      const page: PageRequest = { request, path, origin: { ip, userAgent: request.headers.get('user-agent'), requestId: deps.nextRequestId() } }
+      const me = await resolvePerson(request)
+      if (me === null) return toSignIn(page)
+      const asked = askedBy(deps, page, me)
+      if (request.method === 'GET') {
+        const found = find(SHOWN, path)
+        return found === null ? refusedPage(asked, refuse('not_found', 'There is no such page.')) : found.value(asked, found.name)
+      }
+      const found = request.method === 'POST' ? find(DONE, path) : null
+      if (found === null) return null
+      const form = await ownForm(asked, deps.publicUrl)
+      return form === null ? refusedPage(asked, refuse('forbidden', NOT_OUR_FORM)) : found.value(asked, found.name, form)
+    },
+  }
+}
+
+/** A part of a page cannot show the sign-in: htmx then loads the whole. */
+function toSignIn(page: PageRequest): Response {
+  const { pathname, search } = new URL(page.request.url)
+  const next = page.request.method === 'GET' && pathname !== '/feed' ? `${pathname}${search}` : '/'
+  const location = `/login?next=${encodeURIComponent(next)}`
+  return page.request.headers.get('hx-request') === 'true' ? new Response(null, { status: 204, headers: { 'hx-redirect': location, 'cache-control': 'no-store' } }) : seeOther(page, location)
+}
+
+function askedBy({ control, clock, publicUrl }: DashboardDeps, page: PageRequest, me: SignedInPerson): Asked {
+  const url = new URL(page.request.url)
+  const viewer = { name: me.person.name === '' ? me.person.email : me.person.name, csrfToken: me.csrfToken, now: clock.now() }
+  return { page, me, viewer, query: url.searchParams, control, baseUrl: (publicUrl ?? url.origin).replace(/\/$/, '') }
+}
+
+function find<T>(table: [RegExp, T][], path: string): { value: T; name: string } | null {
+  for (const [pattern, value] of table) {
+    const match = pattern.exec(path)
+    const name = match === null ? null : decoded(match[1] ?? '')
+    if (name !== null) return { value, name }
+  }
+  return null
+}
+
+function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,34 @@
+import { LatestCalls, ObservePage } from '../../../views/pages/observe.tsx'
+import { refusedPage, shown, type Asked } from './shown.ts'
+
+const MINUTE_MS = 60_000
+const RANGES = [
+  { value: '15m', label: '15 min', minutes: 15, parts: 15 },
+  { value: '1h', label: '1 h', minutes: 60, parts: 30 },
+  { value: '6h', label: '6 h', minutes: 360, parts: 36 },
+  { value: '24h', label: '24 h', minutes: 1440, parts: 48 },
+  { value: '7d', label: '7 d', minutes: 10_080, parts: 42 },
+  { value: '30d', label: '30 d', minutes: 43_200, parts: 30 },
+] as const
+const FEED_ROWS = 12
+
+export async function showObserve(asked: Asked): Promise<Response> {
+  const { me, viewer, query, control } = asked
+  const { value, minutes, parts } = RANGES.find((range) => range.value === query.get('range')) ?? RANGES[1]
+  const to = viewer.now
+  const [overview, latest] = await Promise.all([
+    control.observe.overview(me.actor, { from: to - minutes * MINUTE_MS, to, parts }),
+    control.audit.query(me.actor, { type: 'tool_call' }, { limit: FEED_ROWS }),
+  ])
+  if (!overview.ok) return refusedPage(asked, overview)
+  if (!latest.ok) return refusedPage(asked, latest)
+  const { tools, callers, parts: shownParts, ...figures } = overview.value
+  return shown(asked, await ObservePage({ viewer, range: value, ranges: [...RANGES], figures, parts: shownParts, tools, callers, latest: latest.value.items }))
+}
+
+/** The list of calls alone, for a page that is open. */
+export async function showFeed(asked: Asked): Promise<Response> {
+  const latest = await asked.control.audit.query(asked.me.actor, { type: 'tool_call' }, { limit: FEED_ROWS })
+  if (!latest.ok) return refusedPage(asked, latest)
+  return shown(asked, await LatestCalls({ latest: latest.value.items, now: asked.viewer.now }))
+}

@@ -1,0 +1,21 @@
+import styles from './dashboard.css' with { type: 'text' }
+import live from './live.js' with { type: 'text' }
+import htmx from 'htmx.org/dist/htmx.min.js' with { type: 'text' }
+
+export interface Asset {
+  path: string
+  type: string
+  text: string
+}
+
+/** Named by its content, so that a browser may keep it for good and a new version is never mixed with an old one. */
+function asset(name: string, ending: string, type: string, text: string): Asset {
+  const hash = new Bun.CryptoHasher('sha256').update(text).digest('hex').slice(0, 12)
+  return { path: `/assets/${name}.${hash}.${ending}`, type: `${type}; charset=utf-8`, text }
+}
+
+export const STYLES = asset('igris', 'css', 'text/css', styles)
+export const LIVE = asset('live', 'js', 'text/javascript', live)
+export const HTMX = asset('htmx', 'js', 'text/javascript', htmx)
+export const ICON = asset('icon', 'svg', 'image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#a8394a" d="M2 0h12v10l-6 6-6-6z"/></svg>')
+export const ASSETS: readonly Asset[] = [STYLES, LIVE, HTMX, ICON]

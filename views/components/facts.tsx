@@ -1,0 +1,22 @@
+/** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
+import { Html } from '@elysiajs/html'
+import { relativeTime, shownText } from '../shown-text.ts'
+
+/** How long ago, with the exact time on hover. */
+export function When({ at, now }: { at: string | null; now: number }) {
+  return at === null ? <span class="muted">never</span> : <time datetime={at} title={at} safe>{relativeTime(at, now)}</time>
+}
+
+const GOOD = new Set(['ok', 'active', 'healthy'])
+const BAD = new Set(['denied', 'suspended', 'failed', 'upstream_error', 'timeout', 'unauthorized', 'forbidden', 'failing'])
+const PLAIN = new Set(['completed', 'in_flight', 'disabled', 'quiet'])
+
+/** A state in words, with a shape and a colour that say the same. */
+export function Badge({ state }: { state: string }) {
+  return <span class={`badge ${GOOD.has(state) ? 'good' : BAD.has(state) ? 'bad' : PLAIN.has(state) ? 'plain' : 'warn'}`} safe>{state.replaceAll('_', ' ')}</span>
+}
+
+/** Text that somebody else wrote, kept from turning what stands around it. */
+export function Foreign({ text, lengthMax }: { text: string; lengthMax?: number }) {
+  return <bdi dir="auto" safe>{shownText(text, lengthMax)}</bdi>
+}
