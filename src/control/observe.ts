@@ -8,8 +8,8 @@ import type { ControlPorts } from './ports.ts'
 
 export type ObservePorts = Pick<ControlPorts, 'connections' | 'auditLog'>
 
-/** Rows that one look at the record reads at most: what takes a fraction of 50 ms. */
-const ROWS_MAX = 8_000
+/** Rows that one look at the record reads at most. Measured with 600,000 rows over 30 days: some 30 ms on two busy cores, given up to calls every 2 ms. */
+const ROWS_MAX = 3_500
 const BUSIEST_MAX = 8
 
 export interface Figures {

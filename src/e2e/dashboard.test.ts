@@ -32,7 +32,7 @@ describe.skipIf(isLeftOut)('the dashboard', () => {
     person = await open({})
     const key = await stage.igris.issueKey(`agent ${HOSTILE}`.slice(0, 80))
     agent = await connectSdk1({ url: stage.igris.mcp('everything'), headers: { Authorization: `Bearer ${key.key}`, 'X-User-Id': 'grace@example.com' } })
-    for (let round = 0; round < 12; round++) await agent.callTool('echo', { message: `hello ${round}` })
+    for (let round = 0; round < 60; round++) await agent.callTool('echo', { message: `hello ${round}` })
     await agent.callTool('get-sum', { a: 2, b: 3 })
     await agent.callTool('get-env', {}).catch(() => {})
     await agent.callTool('echo', { message: HOSTILE })
@@ -104,6 +104,29 @@ describe.skipIf(isLeftOut)('the dashboard', () => {
     await page.getByText('the environment stays private').waitFor()
     await page.goBack()
     expect(await page.getByLabel('Decision').inputValue()).toBe('deny')
+    await page.close()
+  }, 60_000)
+
+  test('the record goes on where it is scrolled to its end', async () => {
+    const page = await person.newPage()
+    await page.goto('/audit')
+    expect(await page.locator('#events .lead').count()).toBe(50)
+    await page.getByRole('link', { name: 'Older' }).scrollIntoViewIfNeeded()
+    await until('older rows are there', () => page.locator('#events .lead').count(), (count) => count > 60)
+    const seen = await page.locator('#events .lead a').evaluateAll((links) => links.map((link) => String(link)))
+    expect(new Set(seen).size).toBe(seen.length)
+    await page.close()
+  }, 60_000)
+
+  test('the keyboard alone leads from the first page to the switch of a session', async () => {
+    const page = await person.newPage()
+    await page.goto('/sessions')
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content')
+    await page.keyboard.press('Enter')
+    for (let step = 0; step < 5; step++) await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Kill switch' }).waitFor()
     await page.close()
   }, 60_000)
 

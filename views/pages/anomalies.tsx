@@ -31,8 +31,8 @@ export function AnomaliesPage({ viewer, anomalies, olderHref }: AnomaliesPagePro
                 <tr>
                   <td class="lead"><a href={`/audit/${encodeURIComponent(anomaly.id)}`} safe>{KINDS[anomaly.method ?? ''] ?? 'Anomaly'}</a>{figures(anomaly) === '' ? '' : <span class="muted small" safe>{` ${figures(anomaly)}`}</span>}</td>
                   <td class="side"><Badge state={anomaly.method ?? 'anomaly'} /></td>
-                  <td>{anomaly.toolName === null ? '' : <Foreign text={anomaly.toolName} lengthMax={80} />}</td>
-                  <td class="muted side"><Foreign text={anomaly.principal.label} lengthMax={60} /></td>
+                  <td class="wide">{anomaly.toolName === null ? '' : <Foreign text={anomaly.toolName} lengthMax={80} />}</td>
+                  <td class="muted wide"><Foreign text={anomaly.principal.label} lengthMax={60} /></td>
                   <td class="muted">{anomaly.connection === null ? '' : <Foreign text={anomaly.connection} />}</td>
                   <td class="number muted side"><When at={anomaly.timestamp} now={viewer.now} /></td>
                 </tr>

@@ -112,7 +112,7 @@ export function ConnectionPage(props: ConnectionPageProps) {
         </section>
       </div>
       <section class="card">
-        <div class="title"><h2>Latest calls</h2><a href={`/audit?${new URLSearchParams({ connection: connection.slug })}`}>In the record</a></div>
+        <div class="title"><h2>Latest calls</h2><a href={`/audit?${new URLSearchParams({ connection: connection.slug, type: 'tool_call' })}`}>In the record</a></div>
         {calls.length === 0 ? <p class="empty">Nobody has called it yet.</p> : <table class="stack events"><EventHead /><tbody>{calls.map((event) => <EventRow event={event} now={viewer.now} />)}</tbody></table>}
       </section>
     </Shell>

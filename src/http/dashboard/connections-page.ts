@@ -38,7 +38,7 @@ export async function showConnection(asked: Asked, slug: string, told: { refusal
   const { me, viewer, query, control } = asked
   const found = await control.connections.get(me.actor, slug)
   if (!found.ok) return refusedPage(asked, found)
-  const calls = await control.audit.query(me.actor, { connection: slug }, { limit: CALLS_MAX })
+  const calls = await control.audit.query(me.actor, { connection: slug, type: 'tool_call' }, { limit: CALLS_MAX })
   if (!calls.ok) return refusedPage(asked, calls)
   const { refusal, report } = told
   const html = await ConnectionPage({

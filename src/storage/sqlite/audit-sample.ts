@@ -1,16 +1,11 @@
 import type { Database } from 'bun:sqlite'
-import { z } from 'zod'
 import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
 import type { SampledPart, SampledRow, SampleRange } from '../../core/audit-sample.ts'
 
 const COLUMNS = 'timestamp, type, status, action, connection, tool_name, principal_label, latency_ms'
-/** Work after which calls get their turn. */
+/** Work after which calls get their turn, and rows that are read before the clock is looked at. */
 const TURN_MS = 2
-
-const text = z.string().nullable().catch(null)
-const Row = z.tuple([
-  z.number().catch(0), AuditType.catch('mcp_message'), AuditStatus.nullable().catch('failed'), AuditAction.nullable().catch(null), text, text, z.string().catch(''), z.number().nullable().catch(null),
-])
+const CHUNK_ROWS = 250
 
 export interface SampleSource {
   db: Database
@@ -24,33 +19,78 @@ export interface SampleSource {
  * reading them. Rows of other organizations in the span count among those that were looked at, which keeps the weight right.
  */
 export async function sampleRows(source: SampleSource, range: SampleRange): Promise<SampledPart[]> {
-  const { db, organization } = source
   const parts = Math.max(1, Math.trunc(range.parts))
   const stepMs = (range.to - range.from) / parts
   const edges = Array.from({ length: parts + 1 }, (_, index) => source.lastRecordedBy(range.from + index * stepMs - (index === parts ? 0 : 1)))
   const total = (edges[parts] ?? 0) - (edges[0] ?? 0)
   const perPart = total <= range.rowsMax ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(range.rowsMax / parts))
-  const all = db.query(`SELECT ${COLUMNS} FROM audit_events NOT INDEXED WHERE id > ? AND id <= ? AND organization = ?`)
-  const one = db.query(`SELECT ${COLUMNS} FROM audit_events WHERE id = ? AND organization = ?`)
+  const reader = sampleReader(source)
   const sampled: SampledPart[] = []
-  let turnStarted = performance.now()
   for (let index = 0; index < parts; index++) {
     const low = edges[index] ?? 0
     const count = Math.max(0, (edges[index + 1] ?? 0) - low)
-    const found: unknown[] = []
-    if (count <= perPart) found.push(...all.values(low, low + count, organization))
-    else for (let number = 0; number < perPart; number++) found.push(...one.values(low + 1 + Math.floor(((number + 0.5) * count) / perPart), organization))
+    const rows = count <= perPart ? await reader.all(low, count) : await reader.some(low, count, perPart)
     const from = range.from + index * stepMs
-    sampled.push({ from, to: from + stepMs, weight: Math.max(1, count / Math.min(count, perPart) || 1), rows: found.map(readRow) })
-    if (performance.now() - turnStarted > TURN_MS) {
-      await new Promise((resolve) => setImmediate(resolve))
-      turnStarted = performance.now()
-    }
+    sampled.push({ from, to: from + stepMs, weight: count > perPart ? count / perPart : 1, rows })
   }
   return sampled
 }
 
-function readRow(unread: unknown): SampledRow {
-  const [timestamp, type, status, action, connection, toolName, principalLabel, latencyMs] = Row.parse(unread)
-  return { timestamp, type, status: status ?? 'in_flight', action, connection, toolName, principalLabel, latencyMs }
+function sampleReader({ db, organization }: SampleSource) {
+  const many = db.query(`SELECT ${COLUMNS} FROM audit_events NOT INDEXED WHERE id > ? AND id <= ? AND organization = ?`)
+  const one = db.query(`SELECT ${COLUMNS} FROM audit_events WHERE id = ? AND organization = ?`)
+  let turnStarted = performance.now()
+
+  async function giveTurn(): Promise<void> {
+    if (performance.now() - turnStarted < TURN_MS) return
+    await new Promise((resolve) => setImmediate(resolve))
+    turnStarted = performance.now()
+  }
+
+  return {
+    async all(low: number, count: number): Promise<SampledRow[]> {
+      const rows: SampledRow[] = []
+      for (let done = 0; done < count; done += CHUNK_ROWS) {
+        for (const row of many.values(low + done, low + Math.min(count, done + CHUNK_ROWS), organization)) rows.push(readRow(row))
+        await giveTurn()
+      }
+      return rows
+    },
+    /** Evenly spaced, from the middle of each stretch. */
+    async some(low: number, count: number, wanted: number): Promise<SampledRow[]> {
+      const rows: SampledRow[] = []
+      for (let number = 0; number < wanted; number++) {
+        for (const row of one.values(low + 1 + Math.floor(((number + 0.5) * count) / wanted), organization)) rows.push(readRow(row))
+        if (number % CHUNK_ROWS === 0) await giveTurn()
+      }
+      await giveTurn()
+      return rows
+    },
+  }
+}
+
+const TYPES = new Set<unknown>(AuditType.options)
+const STATUSES = new Set<unknown>(AuditStatus.options)
+const ACTIONS = new Set<unknown>(AuditAction.options)
+
+/** By hand, as this is done for thousands of rows at each look. What went bad shows as absent, and a status as failed. */
+function readRow([timestamp, type, status, action, connection, toolName, principalLabel, latencyMs]: unknown[]): SampledRow {
+  return {
+    timestamp: numberOrNull(timestamp) ?? 0,
+    type: TYPES.has(type) ? (type as AuditType) : 'mcp_message',
+    status: status === null ? 'in_flight' : STATUSES.has(status) ? (status as AuditStatus) : 'failed',
+    action: ACTIONS.has(action) ? (action as AuditAction) : null,
+    connection: textOrNull(connection),
+    toolName: textOrNull(toolName),
+    principalLabel: textOrNull(principalLabel) ?? '',
+    latencyMs: numberOrNull(latencyMs),
+  }
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function numberOrNull(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
 }
