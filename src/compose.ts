@@ -39,6 +39,8 @@ export interface Igris {
 
 const DEPTH_MAX = 64
 const BATCH_MAX = 100
+/** Long enough for the first calls after a start not to wait for it. */
+const DOORS_WARM_AFTER_MS = 1000
 /** After the grace time, how long cut calls get to tell their callers and to complete their records. */
 const CUT_GRACE_MS = 2000
 
@@ -92,6 +94,8 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   const socketPath = join(inst.folder, 'control.sock')
   const control = listenControl(socketPath, createControlSocket({ api: localApi, operations: localOperations(inst), log, nextRequestId: () => ids.next('req') }))
   isWarm = true
+  // Loading the framework stalls everybody for some 30 ms; better soon after the start than under the first person's request, who reports a failure.
+  setTimeout(() => void import('./doors.ts').catch(() => {}), DOORS_WARM_AFTER_MS).unref()
   const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
   setup.listeningAt(url)
   log.write('info', 'listening', { url })
