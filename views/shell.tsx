@@ -1,6 +1,6 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html, type PropsWithChildren } from '@elysiajs/html'
-import { HTMX, ICON, LIVE, STYLES } from './assets/assets.ts'
+import { HTMX, ICON, LIVE, STYLES, type Asset } from './assets/assets.ts'
 import { shownText } from './shown-text.ts'
 
 /** Everything comes from this server, as files: nothing inline runs or applies, and no other site frames a page. */
@@ -31,9 +31,11 @@ export interface Viewer {
 const ENTRIES = [
   { href: '/', label: 'Observe' },
   { href: '/connections', label: 'Connections' },
+  { href: '/policies', label: 'Policies' },
   { href: '/sessions', label: 'Sessions' },
   { href: '/audit', label: 'Audit' },
   { href: '/anomalies', label: 'Anomalies' },
+  { href: '/settings', label: 'Settings' },
 ] as const
 
 export type Section = (typeof ENTRIES)[number]['label']
@@ -45,9 +47,11 @@ type ShellProps = PropsWithChildren<{
   notice?: string | null
   alert?: string | null
   isLive?: boolean
+  /** Of this page alone. Everything must read, and every form work, without them. */
+  scripts?: readonly Asset[]
 }>
 
-export function Shell({ title, section, viewer, notice, alert, isLive, children }: ShellProps) {
+export function Shell({ title, section, viewer, notice, alert, isLive, scripts = [], children }: ShellProps) {
   return (
     <>
       {'<!doctype html>'}
@@ -62,6 +66,7 @@ export function Shell({ title, section, viewer, notice, alert, isLive, children 
           <link rel="stylesheet" href={STYLES.path} />
           <script src={HTMX.path} defer></script>
           {isLive === true ? <script src={LIVE.path} defer></script> : ''}
+          {scripts.map(({ path }) => <script src={path} defer></script>)}
         </head>
         <body>
           <a class="skip" href="#content">Skip to the content</a>

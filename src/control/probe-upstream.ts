@@ -20,6 +20,8 @@ interface ProbePorts {
   vault: Vault
 }
 
+/** In place of a caller: no key and no person. */
+const PROBE = 'probe'
 const PROTOCOL_VERSION = '2025-11-25'
 const PROBE_MS_MAX = 15_000
 const ANSWER_BYTES_MAX = 2 * 1024 * 1024
@@ -126,7 +128,7 @@ async function send(probe: Probe, method: 'POST' | 'DELETE', body: Uint8Array | 
   if (credential !== null && connection.authType === 'bearer') headers.push(['authorization', `Bearer ${credential}`])
   if (credential !== null && connection.authType === 'header') headers.push([(connection.authHeaderName ?? '').toLowerCase(), credential])
   const timeoutMs = Math.min(connection.timeoutMs, PROBE_MS_MAX)
-  return probe.ports.upstreams.send({ method, url: connection.upstreamUrl, headers, body, timeoutMs, caPem: connection.caPem, signal: probe.signal })
+  return probe.ports.upstreams.send({ method, url: connection.upstreamUrl, headers, body, timeoutMs, caPem: connection.caPem, connectionId: connection.id, principalId: PROBE, signal: probe.signal })
 }
 
 async function endSession(probe: Probe): Promise<void> {

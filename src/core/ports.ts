@@ -238,6 +238,9 @@ export interface UpstreamRequest {
   /** To the first byte of the answer's head. */
   timeoutMs: number
   caPem: string | null
+  /** For whom: what is held between requests (an era, a session, a question) belongs to this pair and to no other. */
+  connectionId: ConnectionId
+  principalId: string
   signal: CancelSignal
 }
 

@@ -111,7 +111,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   trail.tickets = reserved.value
   call.holdSocket()
   const sentAt = gw.clock.elapsed()
-  const answer = await forward(gw.vault, gw.upstreams, { call, connection: connection.value, mcpSession: mcpSession.value, underWay })
+  const answer = await forward(gw.vault, gw.upstreams, { call, caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, underWay })
   trail.upstreamMs = gw.clock.elapsed() - sentAt
   if (!answer.ok) return refused(answer, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
   return relayAnswer(gw, trail, answer.value, connection.value, caller.value).catch((error: unknown) => {

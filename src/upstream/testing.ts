@@ -1,3 +1,4 @@
+import type { ConnectionId } from '../core/ids.ts'
 import type { Log, UpstreamAnswer, UpstreamBody, UpstreamRequest } from '../core/ports.ts'
 import type { Socket } from 'bun'
 import { createUpstreams, type UpstreamOptions } from './http.ts'
@@ -21,7 +22,7 @@ export function testUpstreams(overrides: Partial<UpstreamOptions> = {}) {
 }
 
 export function post(url: string, overrides: Partial<UpstreamRequest> = {}): UpstreamRequest {
-  return { method: 'POST', url, headers: [['content-type', 'application/json']], body: Buffer.from('{"id":1}'), timeoutMs: 5000, caPem: null, signal: new AbortController().signal, ...overrides }
+  return { method: 'POST', url, headers: [['content-type', 'application/json']], body: Buffer.from('{"id":1}'), timeoutMs: 5000, caPem: null, connectionId: 'con_test' as ConnectionId, principalId: 'key_test', signal: new AbortController().signal, ...overrides }
 }
 
 export async function textOf(body: UpstreamBody): Promise<string> {

@@ -1,4 +1,8 @@
-import styles from './dashboard.css' with { type: 'text' }
+import base from './dashboard.css' with { type: 'text' }
+import overview from './overview.css' with { type: 'text' }
+import connections from './connections.css' with { type: 'text' }
+import policies from './policies.css' with { type: 'text' }
+import settings from './settings.css' with { type: 'text' }
 import live from './live.js' with { type: 'text' }
 import htmx from 'htmx.org/dist/htmx.min.js' with { type: 'text' }
 
@@ -14,7 +18,7 @@ function asset(name: string, ending: string, type: string, text: string): Asset 
   return { path: `/assets/${name}.${hash}.${ending}`, type: `${type}; charset=utf-8`, text }
 }
 
-export const STYLES = asset('igris', 'css', 'text/css', styles)
+export const STYLES = asset('igris', 'css', 'text/css', [base, overview, connections, policies, settings].join('\n'))
 export const LIVE = asset('live', 'js', 'text/javascript', live)
 export const HTMX = asset('htmx', 'js', 'text/javascript', htmx)
 export const ICON = asset('icon', 'svg', 'image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#a8394a" d="M2 0h12v10l-6 6-6-6z"/></svg>')

@@ -1,3 +1,4 @@
+import type { Caller } from '../../core/caller.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { McpSession } from '../../core/session.ts'
 import { UpstreamFailure } from '../../core/ports.ts'
@@ -19,7 +20,7 @@ const PASSED_MODERN = ['mcp-method', 'mcp-name']
  * Resolves at the head of the answer.
  */
 export async function forward(
-  vault: Vault, upstreams: Upstreams, facts: { call: IncomingCall; connection: Connection; mcpSession: McpSession | null; underWay: CallUnderWay },
+  vault: Vault, upstreams: Upstreams, facts: { call: IncomingCall; caller: Caller; connection: Connection; mcpSession: McpSession | null; underWay: CallUnderWay },
 ): Promise<Result<UpstreamAnswer>> {
   const { call, connection, underWay } = facts
   // Between the admission and here lies the wait for the record; a switch thrown meanwhile must still hold.
@@ -32,6 +33,8 @@ export async function forward(
       body: call.body,
       timeoutMs: connection.timeoutMs,
       caPem: connection.caPem,
+      connectionId: connection.id,
+      principalId: facts.caller.principal.id,
       signal: underWay.signal,
     })
     return ok(answer)

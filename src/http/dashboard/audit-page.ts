@@ -5,7 +5,13 @@ import { AUDIT_PAGE_DEFAULT, AuditAction, AuditStatus, AuditType } from '../../c
 import { refuse } from '../../core/result.ts'
 import { reach } from '../../core/role.ts'
 import { filters } from '../api/audit-events.ts'
+import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
+
+export const AUDIT_PAGES: PageTable = {
+  shown: [[/^\/audit$/, showAudit], [/^\/audit\/([^/]+)$/, showEvent], [/^\/anomalies$/, showAnomalies]],
+  done: [],
+}
 
 const Filter = z.object(filters)
 const TRACE_MAX = 50

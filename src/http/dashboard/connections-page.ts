@@ -2,9 +2,19 @@ import { ConnectionPage, ConnectionsPage, type ListedConnection, type TestReport
 import type { ConnectionPulse } from '../../control/observe.ts'
 import type { Refusal } from '../../core/result.ts'
 import { reach } from '../../core/role.ts'
+import type { PageTable } from './page-table.ts'
 import { seeOther, statusOf } from './page.ts'
 import { throwSwitch } from './sessions-page.ts'
 import { noticeOf, refusedPage, shown, type Asked } from './shown.ts'
+
+export const CONNECTION_PAGES: PageTable = {
+  shown: [[/^\/connections$/, showConnections], [/^\/connections\/([^/]+)$/, (asked, slug) => showConnection(asked, slug)]],
+  done: [
+    [/^\/connections\/([^/]+)\/suspend$/, (asked, slug, form) => switchConnection(asked, slug, 'suspend', form)],
+    [/^\/connections\/([^/]+)\/resume$/, (asked, slug, form) => switchConnection(asked, slug, 'resume', form)],
+    [/^\/connections\/([^/]+)\/test$/, testConnection],
+  ],
+}
 
 const DAY_MS = 86_400_000
 const CALLS_MAX = 20

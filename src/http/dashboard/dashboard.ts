@@ -3,44 +3,25 @@ import type { Control } from '../../control/control.ts'
 import type { SignedInPerson } from '../../control/sign-in.ts'
 import type { PeopleHandler } from '../router.ts'
 import { serveAsset } from './assets.ts'
-import { showAnomalies, showAudit, showEvent } from './audit-page.ts'
-import { showConnection, showConnections, switchConnection, testConnection } from './connections-page.ts'
-import { showFeed, showObserve } from './observe-page.ts'
+import { AUDIT_PAGES } from './audit-page.ts'
+import { CONNECTION_PAGES } from './connections-page.ts'
+import { OBSERVE_PAGES } from './observe-page.ts'
 import { seeOther, type PageRequest } from './page.ts'
+import type { PageTable } from './page-table.ts'
 import { personFromRequest } from './person-from-request.ts'
-import { showSession, showSessions, switchSession } from './sessions-page.ts'
+import { SESSION_PAGES } from './sessions-page.ts'
 import { ownForm, refusedPage, type Asked } from './shown.ts'
 
 export interface DashboardDeps {
-  control: Pick<Control, 'signIn' | 'observe' | 'audit' | 'sessions' | 'killSwitch' | 'connections'>
+  control: Control
   clock: { now(): number }
   publicUrl: string | undefined
   nextRequestId(): string
 }
 
-type Form = Map<string, string>
-
-/** Pages to look at. `name` is the last part of the path, decoded. */
-const SHOWN: [pattern: RegExp, show: (asked: Asked, name: string) => Promise<Response>][] = [
-  [/^\/$/, showObserve],
-  [/^\/feed$/, showFeed],
-  [/^\/connections$/, showConnections],
-  [/^\/connections\/([^/]+)$/, showConnection],
-  [/^\/sessions$/, showSessions],
-  [/^\/sessions\/([^/]+)$/, showSession],
-  [/^\/audit$/, showAudit],
-  [/^\/audit\/([^/]+)$/, showEvent],
-  [/^\/anomalies$/, showAnomalies],
-]
-
-/** Forms that change something. */
-const DONE: [pattern: RegExp, act: (asked: Asked, name: string, form: Form) => Promise<Response>][] = [
-  [/^\/connections\/([^/]+)\/suspend$/, (asked, slug, form) => switchConnection(asked, slug, 'suspend', form)],
-  [/^\/connections\/([^/]+)\/resume$/, (asked, slug, form) => switchConnection(asked, slug, 'resume', form)],
-  [/^\/connections\/([^/]+)\/test$/, testConnection],
-  [/^\/sessions\/([^/]+)\/suspend$/, (asked, id, form) => switchSession(asked, id, 'suspend', form)],
-  [/^\/sessions\/([^/]+)\/resume$/, (asked, id, form) => switchSession(asked, id, 'resume', form)],
-]
+const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES]
+const SHOWN = TABLES.flatMap(({ shown }) => shown)
+const DONE = TABLES.flatMap(({ done }) => done)
 
 const NOT_OUR_FORM = 'This form is not one of this page’s, or it is too old. Open the page again and send it from there.'
 

@@ -1,5 +1,11 @@
 import { LatestCalls, ObservePage } from '../../../views/pages/observe.tsx'
+import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
+
+export const OBSERVE_PAGES: PageTable = {
+  shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed]],
+  done: [],
+}
 
 const MINUTE_MS = 60_000
 const RANGES = [

@@ -4,8 +4,17 @@ import type { Refusal, Result } from '../../core/result.ts'
 import { refuse } from '../../core/result.ts'
 import { reach } from '../../core/role.ts'
 import type { SessionStatus } from '../../core/session.ts'
+import type { PageTable } from './page-table.ts'
 import { seeOther, statusOf } from './page.ts'
 import { noticeOf, refusedPage, shown, type Asked } from './shown.ts'
+
+export const SESSION_PAGES: PageTable = {
+  shown: [[/^\/sessions$/, showSessions], [/^\/sessions\/([^/]+)$/, (asked, id) => showSession(asked, id)]],
+  done: [
+    [/^\/sessions\/([^/]+)\/suspend$/, (asked, id, form) => switchSession(asked, id, 'suspend', form)],
+    [/^\/sessions\/([^/]+)\/resume$/, (asked, id, form) => switchSession(asked, id, 'resume', form)],
+  ],
+}
 
 const SESSIONS_MAX = 50
 const CALLS_MAX = 50

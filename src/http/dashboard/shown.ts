@@ -12,7 +12,7 @@ export interface Asked {
   me: SignedInPerson
   viewer: Viewer
   query: URLSearchParams
-  control: Pick<Control, 'observe' | 'audit' | 'sessions' | 'killSwitch' | 'connections'>
+  control: Control
   /** Where people reach this server. */
   baseUrl: string
 }

@@ -3,12 +3,17 @@ import { ok, refuse, type Result } from '../../core/result.ts'
 import initial from './migrations/0001-init.sql' with { type: 'text' }
 import people from './migrations/0002-people.sql' with { type: 'text' }
 import programs from './migrations/0003-programs.sql' with { type: 'text' }
+import tools from './migrations/0004-tools.sql' with { type: 'text' }
+import policyVersions from './migrations/0005-policy-versions.sql' with { type: 'text' }
+import mcpSessions from './migrations/0006-mcp-sessions.sql' with { type: 'text' }
+import anomalies from './migrations/0007-anomalies.sql' with { type: 'text' }
+import signOn from './migrations/0008-sign-on.sql' with { type: 'text' }
 
 /** Marks a database file as Igris' own, so that a foreign file is never migrated: the letters "IGRS". */
 export const APPLICATION_ID = 0x49475253
 
 /** In order; the version of a database is how many of them it has. One that was released never changes. */
-export const MIGRATIONS: readonly string[] = [initial as unknown as string, people as unknown as string, programs as unknown as string]
+export const MIGRATIONS: readonly string[] = [initial, people, programs, tools, policyVersions, mcpSessions, anomalies, signOn].map((sql) => sql as unknown as string)
 
 /**
  * Brings the database to the newest schema, one transaction for each step: a kill at any moment leaves it between two steps.

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import type { ConnectionId } from '../../core/ids.ts'
 import type { HeaderList, UpstreamAnswer } from '../../core/ports.ts'
 import { UpstreamFailure } from '../../core/ports.ts'
 import { parseSseText } from '../../core/sse.ts'
@@ -46,7 +47,7 @@ async function read(answer: UpstreamAnswer): Promise<Read> {
 
 function send(upstreams: StdioUpstreams, message: unknown, session: string | null, { signal = new AbortController().signal, timeoutMs = 10_000, url = URL, method = 'POST' as 'POST' | 'GET' | 'DELETE' } = {}) {
   const body = method !== 'POST' ? null : new TextEncoder().encode(typeof message === 'string' ? message : JSON.stringify(message))
-  return upstreams.send({ method, url, headers: session === null ? [] : [['mcp-session-id', session]], body, timeoutMs, caPem: null, signal })
+  return upstreams.send({ method, url, headers: session === null ? [] : [['mcp-session-id', session]], body, timeoutMs, caPem: null, connectionId: 'con_test' as ConnectionId, principalId: 'key_test', signal })
 }
 
 const INITIALIZE = { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: { sampling: {} }, clientInfo: { name: 'test', version: '1' } } }

@@ -1,0 +1,2 @@
+-- The tools of each upstream, as they were last seen.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- What each policy was before each of its changes.
+SELECT 1;

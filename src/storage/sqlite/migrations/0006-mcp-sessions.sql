@@ -1,0 +1,2 @@
+-- What MCP sessions and tasks need to outlive a restart.
+SELECT 1;

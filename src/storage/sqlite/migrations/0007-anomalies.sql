@@ -1,0 +1,2 @@
+-- Which anomalies a person has seen to.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Single sign-on of an organization.
+SELECT 1;
