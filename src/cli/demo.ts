@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Config } from '../config.ts'
 import type { Igris } from '../compose.ts'
+import { clientSnippets, curlLine, onOneLine, type Endpoint } from '../core/client-snippets.ts'
 import type { Result } from '../core/result.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { SampleServer } from '../demo/sample-server.ts'
-import type { Endpoint } from './client-snippets.ts'
-import { clientSnippets, curlLine } from './client-snippets.ts'
 import type { Command, ExitCode, Invocation } from './command.ts'
 import { EXIT } from './command.ts'
 import { ensureOwner, readResult } from './door.ts'
@@ -18,6 +17,8 @@ import { SETTING_FLAGS, startListening, untilSignal, watchSignals } from './serv
 import { VERSION } from './version.ts'
 
 const SLUG = 'demo'
+/** What a terminal has room for; the dashboard shows the others. */
+const PRINTED = new Set(['claude-code', 'cursor', 'vs-code', 'mcp-remote'])
 
 export const demoCommand: Command = {
   summary: 'Run the gateway with a sample MCP server behind it.',
@@ -106,7 +107,7 @@ function showDemo({ terminal, isJson }: Invocation, config: Config, { url, key }
   const endpoint: Endpoint = { url: `${base}/v1/mcp/${SLUG}`, key, name: 'igris-demo' }
   const allowed = curlLine(endpoint, { tool: 'search_orders', args: { status: 'open' } })
   const denied = curlLine(endpoint, { tool: 'delete_customer', args: { id: 'C-12' } })
-  const clients = clientSnippets(endpoint)
+  const clients = clientSnippets(endpoint).filter(({ id }) => PRINTED.has(id)).map((snippet) => ({ client: snippet.client, where: snippet.where, text: onOneLine(snippet) }))
   if (isJson) {
     terminal.out(JSON.stringify({ data: { url: base, folder: config.data, connection: SLUG, mcpUrl: endpoint.url, key, curl: { allowed, denied }, clients } }))
     return
