@@ -2,7 +2,7 @@ import type { Actor } from '../core/caller.ts'
 import type { AuthType, Connection, ConnectionChange, NewConnection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
 import { LISTED_MAX, type ApiKey } from '../core/key.ts'
-import { ok, refuse, type Result } from '../core/result.ts'
+import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongField } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
@@ -28,6 +28,12 @@ export interface ConnectionControl {
   delete(actor: Actor, slug: string): Promise<Result<ConnectionView>>
   /** Speaks to the upstream as a client would, and says what it found. Suspended as a call is. Nothing in the report comes from the URL or the credential. */
   test(actor: Actor, slug: string): Promise<Result<ProbeReport>>
+  /** As `test`, for a connection that is not saved yet: only what the actor could save as it is. Programs are started by saved connections alone. */
+  testNew(actor: Actor, input: NewConnection): Promise<Result<ProbeReport>>
+  /** As `test`, for a connection as a change would leave it. */
+  testChange(actor: Actor, slug: string, change: ConnectionChange): Promise<Result<ProbeReport>>
+  /** Why the actor makes no connections that start programs; null where they may. */
+  programRefusal(actor: Actor): Refusal | null
   /** The programs that a connection over stdio started: those that run and the last that ended, newest first. */
   programs(actor: Actor, slug: string): Promise<Result<ProgramView[]>>
 }
@@ -35,13 +41,9 @@ export interface ConnectionControl {
 export function connectionControl(ports: ConnectionPorts): ConnectionControl {
   return {
     create: (actor, input) => ports.inTurn(governanceTurn(actor.organizationId), async () => {
-      const extent = requireReach(actor, 'governance.write')
-      if (!extent.ok) return extent
-      if (extent.value === 'listed') return refuse('forbidden', 'This key is limited to some connections, and makes none.')
-      const connection = draftConnection(ports, actor, input)
-      if (!connection.ok) return connection
-      const row = connection.value
-      if ((await ports.connections.findBySlug(actor.organizationId, row.slug)) !== null) return slugTaken(row.slug)
+      const drafted = await draftFor(ports, actor, input)
+      if (!drafted.ok) return drafted
+      const row = drafted.value
       const after = recorded(row, row.sealedCredential !== null)
       return recordChange(ports, actor, { method: 'connection.create', connection: row.slug, after }, async () => {
         // What a crash in the middle of a deletion left behind was meant for another connection.
@@ -98,11 +100,42 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       return testConnection(ports, actor, connection)
     },
 
+    async testNew(actor, input) {
+      const drafted = await draftFor(ports, actor, input)
+      if (!drafted.ok) return drafted
+      if (drafted.value.transport === 'stdio') return refuse('invalid_request', SAVE_FIRST)
+      return testConnection(ports, actor, drafted.value, { stored: null, shown: recorded(drafted.value, input.credential != null) })
+    },
+
+    async testChange(actor, slug, change) {
+      const found = await reachConnection(ports.connections, actor, 'governance.write', slug)
+      if (!found.ok) return found
+      const changed = changedConnection(ports, actor, found.value, change)
+      if (!changed.ok) return changed
+      const { next, isCredentialNew } = changed.value
+      if (next.transport === 'stdio') return refuse('invalid_request', SAVE_FIRST)
+      return testConnection(ports, actor, next, { stored: found.value, shown: recorded(next, isCredentialNew) })
+    },
+
+    programRefusal: (actor) => mayStartPrograms(ports, actor),
+
     async programs(actor, slug) {
       const found = await reachConnection(ports.connections, actor, 'governance.read', slug)
       return found.ok ? ok((ports.programs?.reports(found.value.id) ?? []).map(presentProgram)) : found
     },
   }
+}
+
+const SAVE_FIRST = 'Save it first: only a saved connection starts its program.'
+
+/** The connection as it would be stored now, by whoever may store it. */
+async function draftFor(ports: ConnectionPorts, actor: Actor, input: NewConnection): Promise<Result<Connection>> {
+  const extent = requireReach(actor, 'governance.write')
+  if (!extent.ok) return extent
+  if (extent.value === 'listed') return refuse('forbidden', 'This key is limited to some connections, and makes none.')
+  const drafted = draftConnection(ports, actor, input)
+  if (!drafted.ok) return drafted
+  return (await ports.connections.findBySlug(actor.organizationId, drafted.value.slug)) === null ? drafted : slugTaken(drafted.value.slug)
 }
 
 async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: string): Promise<Result<ConnectionView>> {

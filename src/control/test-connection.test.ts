@@ -59,3 +59,46 @@ describe('a test of a connection', () => {
     expect(upstreams.sent.length).toBeGreaterThan(1)
   })
 })
+
+describe('a test before saving', () => {
+  const DRAFT = NewConnection.parse({ slug: 'draft', upstreamUrl: 'http://127.0.0.1:9/mcp', credential: 'typed-just-now' })
+
+  test('says what a connection would find, stores nothing, and is on record without the credential', async () => {
+    const { control, upstreams, auditLog } = await fixture()
+    expect(await control.connections.testNew(owner, DRAFT)).toMatchObject({ ok: true, value: { server: { name: 's' } } })
+    expect(upstreams.sent[0]).toMatchObject({ url: 'http://127.0.0.1:9/mcp' })
+    expect(await control.connections.get(owner, 'draft')).toMatchObject({ ok: false, code: 'connection_not_found' })
+    const row = auditLog.events.find(({ method, connection }) => method === 'connection.test' && connection === 'draft')
+    expect(row?.details).toMatchObject({ after: { upstreamUrl: 'http://127.0.0.1:9/mcp', credential: '[sealed]' } })
+    expect(JSON.stringify(row)).not.toContain('typed-just-now')
+  })
+
+  test.each<[string, Parameters<TestControl['control']['connections']['testNew']>, string]>([
+    ['a role that saves none', [actorOf('auditor'), DRAFT], 'forbidden'],
+    ['a slug that is taken', [owner, { ...DRAFT, slug: 'server' }], 'conflict'],
+    ['an address with a password in it', [owner, { ...DRAFT, upstreamUrl: 'http://a:b@127.0.0.1/' }], 'invalid_request'],
+    ['a program', [owner, NewConnection.parse({ slug: 'draft', transport: 'stdio', command: 'ls' })], 'invalid_request'],
+  ])('is refused for %s, and nothing is sent', async (_name, [actor, input], code) => {
+    const { control, upstreams } = await fixture()
+    expect(await control.connections.testNew(actor, input)).toMatchObject({ ok: false, code })
+    expect(upstreams.sent).toHaveLength(0)
+  })
+
+  test('of a change takes the stored credential along to where it could be saved, and nowhere else', async () => {
+    const { control, upstreams } = await fixture()
+    await control.connections.create(owner, NewConnection.parse({ slug: 'guarded', upstreamUrl: 'http://127.0.0.1:9/mcp', credential: 'stored-secret' }))
+    expect(await control.connections.testChange(owner, 'guarded', { upstreamUrl: 'http://elsewhere.example/mcp' })).toMatchObject({ ok: false, issues: [{ path: 'credential' }] })
+    expect(upstreams.sent).toHaveLength(0)
+    expect(await control.connections.testChange(owner, 'guarded', { upstreamUrl: 'http://127.0.0.1:9/other' })).toMatchObject({ ok: true })
+    expect(upstreams.sent[0]).toMatchObject({ url: 'http://127.0.0.1:9/other' })
+    expect(new Map(upstreams.sent[0]?.headers).get('authorization')).toBe('Bearer stored-secret')
+    expect(await control.connections.get(owner, 'guarded')).toMatchObject({ value: { upstreamUrl: 'http://127.0.0.1:9/mcp' } })
+  })
+
+  test.each([SWITCHES[0], SWITCHES[2], SWITCHES[3]] as typeof SWITCHES)('is refused where %s', async (_name, throwSwitch, code) => {
+    const { control, tester, keyId, upstreams } = await fixture()
+    await throwSwitch(control, keyId)
+    expect(await control.connections.testNew(tester, DRAFT)).toMatchObject({ ok: false, code })
+    expect(upstreams.sent).toHaveLength(0)
+  })
+})
