@@ -13,6 +13,9 @@ export function cachedMcpSessions(store: McpSessionStore, options: { entriesMax:
       byId.set(session.id, session)
     },
     find: (id) => kept.find(id, () => store.find(id)),
+    change: (id, work) => kept.changing(() => store.change(id, work), id),
+    list: (filter, limit) => store.list(filter, limit),
+    count: (filter) => store.count(filter),
     delete: (id) => kept.changing(() => store.delete(id), id),
     deleteByConnection: (connectionId) => kept.changing(() => store.deleteByConnection(connectionId)),
     touch(id, at) {

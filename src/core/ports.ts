@@ -11,7 +11,8 @@ import type { CompiledPolicies } from './policy/compile.ts'
 import type { Policy } from './policy/schema.ts'
 import type { Result } from './result.ts'
 import type { Role } from './role.ts'
-import type { AgentSession, McpSession, SessionStatus } from './session.ts'
+import type { SignOn, SignOnStore } from './sign-on.ts'
+import type { AgentSession, McpSession, McpSessionChange, McpTask, SessionStatus } from './session.ts'
 import type { EpochMs } from './time.ts'
 
 /*
@@ -183,6 +184,11 @@ export interface McpSessionStore {
   /** The upstream behind the connection is another one now: its sessions mean nothing there. */
   deleteByConnection(connectionId: ConnectionId): Promise<void>
   /** Best effort and batched. */
+  /** Atomic: the row as it is now decides how it changes (null: not at all). The session as changed, or null where it was not, or is gone. */
+  change(id: McpSessionId, work: (session: McpSession) => McpSessionChange | null): Promise<McpSession | null>
+  /** The ones unused for longest first. */
+  list(filter: McpSessionFilter, limit: number): Promise<McpSession[]>
+  count(filter: { organizationId: OrganizationId; principalId?: string }): Promise<number>
   touch(id: McpSessionId, at: EpochMs): void
   /** Deletes sessions unused since `before`; returns how many. */
   prune(before: EpochMs): Promise<number>
@@ -192,6 +198,28 @@ export interface McpSessionStore {
 export interface AuditTicket {
   rowId: number
   draft: AuditDraft
+export interface McpSessionFilter {
+  organizationId?: OrganizationId
+  connectionId?: ConnectionId
+  principalId?: string
+  /** Unused since then. */
+  before?: EpochMs
+}
+
+/** Tasks of upstreams, by connection and the upstream's name for them. The newest are kept, of a bounded number. */
+export interface McpTaskStore {
+  /** Resolves once it is committed. The first owner stays. */
+  insert(task: McpTask): Promise<void>
+  find(connectionId: ConnectionId, taskId: string): Promise<McpTask | null>
+  deleteByConnection(connectionId: ConnectionId): Promise<void>
+}
+
+/** Whatever is held for upstreams between requests: programs, sessions, streams. */
+export interface UpstreamState {
+  /** Ends what is held for a connection: it changed, was suspended, or is gone. Its sessions may go on later. */
+  end(connectionId: ConnectionId): void
+}
+
 }
 
 /** The record. Rejects (throws `AuditUnavailable`) when a row cannot be written: then nothing may happen. */
@@ -245,6 +273,8 @@ export interface UpstreamRequest {
 }
 
 export interface UpstreamAnswer {
+  /** Within a session: what it was opened with and what came of it, for whoever must open it again. `initialize` is JSON text. */
+  client?: { initialize: string; protocolVersion: string | null }
   status: number
   /** Lower-case names. Hop-by-hop and content-encoding headers are already gone, and the body is decoded. */
   headers: HeaderList
@@ -341,6 +371,7 @@ export interface Storage {
   backup(path: string): Promise<void>
   sizeBytes(): Promise<number>
   /** Commits what is waiting, checkpoints and closes. */
+  mcpTasks: McpTaskStore
   close(): Promise<void>
 }
 

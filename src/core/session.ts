@@ -35,5 +35,39 @@ export interface McpSession {
   upstreamId: string
   protocolVersion: string | null
   createdAt: EpochMs
+  /**
+   * The client's own `initialize` parameters (version asked for, capabilities, who it is) as JSON text, to open the session again where the
+   * upstream lost it. Null where they were too large to keep: such a session ends with the upstream's.
+   */
+  initialize: string | null
+  /** The capabilities that the upstream answered with, as JSON text with sorted keys; null until its answer was seen. */
+  serverCapabilities: string | null
+  /** What the client set up since, as JSON text (see `SessionSetup`); null for nothing. */
+  setup: string | null
   lastUsedAt: EpochMs
+}
+
+/** What may change of a stored MCP session. */
+export type McpSessionChange = Partial<Pick<McpSession, 'upstreamId' | 'protocolVersion' | 'serverCapabilities' | 'setup'>>
+
+/** What a client set up within its session, to be set up again in the one that replaces it. */
+export interface SessionSetup {
+  logLevel?: string
+  /** Addresses of the resources it subscribed to. */
+  subscriptions?: string[]
+}
+
+/** Parameters, capabilities and set-up of a session, each; beyond it they are not kept. */
+export const SESSION_TEXT_MAX = 16 * 1024
+
+/** Whose task it is, and the call that made it. */
+export interface McpTask {
+  organizationId: OrganizationId
+  connectionId: ConnectionId
+  /** The upstream's own name for it. */
+  taskId: string
+  principalId: string
+  requestId: string
+  traceId: string | null
+  createdAt: EpochMs
 }

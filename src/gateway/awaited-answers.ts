@@ -15,11 +15,12 @@ export class AwaitedAnswers {
   readonly endings: Ending[]
   readonly #waiting = new Map<unknown, number>()
   readonly #messages: RpcMessage[]
-  readonly #onTask: (taskId: string) => void
+  readonly #onResult: (message: RpcMessage, result: Record<string, unknown>) => void
 
-  constructor(messages: RpcMessage[], onTask: (taskId: string) => void) {
+  /** @param onResult told of each result, before it is passed on */
+  constructor(messages: RpcMessage[], onResult: (message: RpcMessage, result: Record<string, unknown>) => void) {
     this.#messages = messages
-    this.#onTask = onTask
+    this.#onResult = onResult
     this.endings = messages.length === 0 ? [OK] : messages.map(() => OK)
     for (const [index, message] of messages.entries()) {
       if (message.kind === 'request' && message.idText !== null) this.#waiting.set(JSON.parse(message.idText), index)
@@ -44,8 +45,8 @@ export class AwaitedAnswers {
     if (ending === null) return false
     this.#waiting.delete(message.id)
     this.endings[index] = ending
-    const taskId = taskIdOf(message.result)
-    if (taskId !== null) this.#onTask(taskId)
+    const request = this.#messages[index]
+    if (request !== undefined && !('error' in message)) this.#onResult(request, message.result as Record<string, unknown>)
     return true
   }
 
@@ -60,14 +61,6 @@ export class AwaitedAnswers {
 function endingOfResult(result: unknown): Ending | null {
   if (typeof result !== 'object' || result === null) return null
   return (result as Record<string, unknown>).isError === true ? { status: 'tool_error', reason: null } : OK
-}
-
-/** 2025-11-25 nests the task in the result, the tasks extension of 2026-07-28 makes it the result. */
-function taskIdOf(result: unknown): string | null {
-  if (typeof result !== 'object' || result === null) return null
-  const { task, taskId } = result as { task?: unknown; taskId?: unknown }
-  const id = typeof task === 'object' && task !== null ? (task as { taskId?: unknown }).taskId : taskId
-  return typeof id === 'string' ? id : null
 }
 
 /** The code alone: the text is the upstream's, who knows our credential and may quote it. */

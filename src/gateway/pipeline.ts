@@ -13,6 +13,7 @@ import type { Gateway } from './gateway.ts'
 import { assertionHeaders, mcpSessionIdOf } from './incoming-call.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { keepMcpSession } from './mcp-session-keeping.ts'
+import { noteResult } from './note-result.ts'
 import { refused } from './outcome.ts'
 import type { Outcome, Refused } from './outcome.ts'
 import { recordedId } from './recorded-id.ts'
@@ -123,21 +124,22 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
 /** Turns the head of the upstream's answer into ours: a stream that is relayed, or a whole answer that is read and judged. */
 async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, connection: Connection, caller: Caller): Promise<Outcome> {
   const { call } = trail
-  const session = await keepMcpSession(gw, { call, answer, connection, caller, current: trail.mcpSession, now: trail.startedAt })
-  if (!session.ok) {
+  const kept = await keepMcpSession(gw, { call, answer, connection, caller, current: trail.mcpSession, now: trail.startedAt })
+  if (!kept.ok) {
     answer.body.cancel()
     return refused(session)
   }
-  const awaitAnswers = () => new AwaitedAnswers(call.messages, (taskId) => gw.tasks.note(connection.id, taskId, caller.principal.id))
+  const { headers: sessionHeaders, session: mcpSession } = kept.value
+  const awaitAnswers = () => new AwaitedAnswers(call.messages, (message, result) => noteResult(gw, { caller, connection, mcpSession }, message, result))
   if (!isEventStream(answer)) {
     const outcome = await readAnswer(answer, { call, connection, awaited: awaitAnswers(), responseBytesMax: gw.limits.responseBytesMax })
     if (trail.underWay.signal.aborted) return refused(refusalOfCut(trail.underWay), { status: statusOfCut(trail.underWay) })
-    if (outcome.kind === 'answered') outcome.headers.push(...session.value)
+    if (outcome.kind === 'answered') outcome.headers.push(...sessionHeaders)
     return outcome
   }
   const whole = trail.underWay.signal.aborted ? null : answerWholeStream(answer, awaitAnswers())
   if (whole !== null) {
-    whole.headers.push(...session.value)
+    whole.headers.push(...sessionHeaders)
     return whole
   }
   trail.isStreaming = true
@@ -152,7 +154,7 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     conclude: (ending) => concludeStream(gw, trail, ending),
     release: () => release(gw, trail),
   })
-  return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...session.value], stream }
+  return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...sessionHeaders], stream }
 }
 
 function release(gw: Gateway, trail: Trail): void {

@@ -5,8 +5,8 @@ import type { AuditEventId, ConnectionId, InvitationId, KeyId, McpSessionId, Org
 import type { ApiKey } from '../core/key.ts'
 import type { Invitation, PersonSession, TotpSecret } from '../core/person-session.ts'
 import type { Policy } from '../core/policy/schema.ts'
-import type { Storage } from '../core/ports.ts'
-import type { AgentSession, McpSession } from '../core/session.ts'
+import type { McpSessionFilter, Storage } from '../core/ports.ts'
+import type { AgentSession, McpSession, McpTask } from '../core/session.ts'
 
 export const ACME = 'org_acme' as OrganizationId
 export const OTHER = 'org_other' as OrganizationId
@@ -324,7 +324,8 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
 
       test('an MCP session is found until it is deleted or pruned', async () => {
         const mcp = (id: string, lastUsedAt: number): McpSession => ({
-          id: id as McpSessionId, organizationId: ACME, connectionId: 'con_1' as ConnectionId, principalId: 'key_1', upstreamId: 'up', protocolVersion: null, createdAt: 1, lastUsedAt,
+          id: id as McpSessionId, organizationId: ACME, connectionId: 'con_1' as ConnectionId, principalId: 'key_1', upstreamId: 'up', protocolVersion: null,
+          initialize: '{"protocolVersion":"2025-11-25"}', serverCapabilities: null, setup: null, createdAt: 1, lastUsedAt,
         })
         for (const [id, at] of [['a', 10], ['b', 10], ['c', 10]] as const) await storage.mcpSessions.insert(mcp(id, at))
         storage.mcpSessions.touch('c' as McpSessionId, 20)
@@ -333,6 +334,51 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.mcpSessions.find('b' as McpSessionId)).toEqual(mcp('b', 10))
         expect(await storage.mcpSessions.prune(15)).toBe(1)
         expect(await storage.mcpSessions.find('c' as McpSessionId)).toEqual(mcp('c', 20))
+      })
+
+      test('an MCP session changes only while it leads to the upstream session that was meant', async () => {
+        const id = 'm1' as McpSessionId
+        const row: McpSession = {
+          id, organizationId: ACME, connectionId: 'con_1' as ConnectionId, principalId: 'key_1', upstreamId: 'up', protocolVersion: null, initialize: null,
+          serverCapabilities: null, setup: null, createdAt: 1, lastUsedAt: 1,
+        }
+        await storage.mcpSessions.insert(row)
+        const settled = { ...row, protocolVersion: '2025-11-25', serverCapabilities: '{}', setup: '{"logLevel":"info"}' }
+        const moveFrom = (from: string, to: string) => (session: McpSession) => (session.upstreamId === from ? { upstreamId: to } : null)
+        expect(await storage.mcpSessions.change(id, () => ({ protocolVersion: '2025-11-25', serverCapabilities: '{}', setup: '{"logLevel":"info"}' }))).toEqual(settled)
+        const moved = await Promise.all(['up2', 'up3'].map((to) => storage.mcpSessions.change(id, moveFrom('up', to))))
+        expect(moved).toEqual([{ ...settled, upstreamId: 'up2' }, null])
+        expect(await storage.mcpSessions.change('m0' as McpSessionId, () => ({ upstreamId: 'up3' }))).toBeNull()
+        expect(await storage.mcpSessions.change(id, () => ({ setup: null }))).toEqual({ ...settled, upstreamId: 'up2', setup: null })
+        expect(await storage.mcpSessions.find(id)).toEqual({ ...settled, upstreamId: 'up2', setup: null })
+      })
+
+      test('MCP sessions are listed by owner and use, those unused for longest first, and counted', async () => {
+        const row = (id: string, principalId: string, lastUsedAt: number, connectionId = 'con_1'): McpSession => ({
+          id: id as McpSessionId, organizationId: ACME, connectionId: connectionId as ConnectionId, principalId, upstreamId: id, protocolVersion: null, initialize: null,
+          serverCapabilities: null, setup: null, createdAt: 1, lastUsedAt,
+        })
+        for (const each of [row('a', 'key_1', 30), row('b', 'key_1', 10), row('c', 'key_2', 20), row('d', 'key_2', 40, 'con_2')]) await storage.mcpSessions.insert(each)
+        const ids = async (filter: McpSessionFilter, limit = 10) => (await storage.mcpSessions.list(filter, limit)).map(({ id }) => id as string)
+        expect(await ids({ organizationId: ACME, principalId: 'key_1' })).toEqual(['b', 'a'])
+        expect(await ids({ connectionId: 'con_1' as ConnectionId }, 2)).toEqual(['b', 'c'])
+        expect(await ids({ before: 20 })).toEqual(['b'])
+        expect(await ids({ organizationId: 'org_none' as OrganizationId })).toEqual([])
+        expect([await storage.mcpSessions.count({ organizationId: ACME }), await storage.mcpSessions.count({ organizationId: ACME, principalId: 'key_2' })]).toEqual([4, 2])
+      })
+
+      test('a task keeps its first owner, on its own connection', async () => {
+        const task = (principalId: string, connectionId = 'con_1'): McpTask => ({
+          organizationId: ACME, connectionId: connectionId as ConnectionId, taskId: 't1', principalId, requestId: 'req_1', traceId: null, createdAt: 5,
+        })
+        await storage.mcpTasks.insert(task('key_1'))
+        await storage.mcpTasks.insert(task('key_2'))
+        await storage.mcpTasks.insert(task('key_3', 'con_2'))
+        expect(await storage.mcpTasks.find('con_1' as ConnectionId, 't1')).toEqual(task('key_1'))
+        expect(await storage.mcpTasks.find('con_1' as ConnectionId, 't2')).toBeNull()
+        await storage.mcpTasks.deleteByConnection('con_1' as ConnectionId)
+        expect(await storage.mcpTasks.find('con_1' as ConnectionId, 't1')).toBeNull()
+        expect(await storage.mcpTasks.find('con_2' as ConnectionId, 't1')).toEqual(task('key_3', 'con_2'))
       })
     })
 

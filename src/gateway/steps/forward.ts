@@ -35,6 +35,7 @@ export async function forward(
       caPem: connection.caPem,
       connectionId: connection.id,
       principalId: facts.caller.principal.id,
+      ...(facts.mcpSession?.initialize == null ? {} : { client: { initialize: facts.mcpSession.initialize, protocolVersion: facts.mcpSession.protocolVersion } }),
       signal: underWay.signal,
     })
     return ok(answer)

@@ -12,6 +12,7 @@ import { GroupCommit } from './group-commit.ts'
 import { invitationStore } from './invitations.ts'
 import { keyStore, TOUCH_KEY } from './keys.ts'
 import { mcpSessionStore, TOUCH_MCP_SESSION } from './mcp-sessions.ts'
+import { mcpTaskStore } from './mcp-tasks.ts'
 import { oidcIdentityStore } from './oidc-identities.ts'
 import { organizationStore } from './organizations.ts'
 import { personStore } from './people.ts'
@@ -71,6 +72,7 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
     settings: settingStore(db, durably),
     backup: (target) => writeBackup(background, target),
     async sizeBytes() {
+    mcpTasks: mcpTaskStore(db, commit),
       return statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     },
     async close() {
