@@ -180,24 +180,20 @@ export interface SessionStore {
 export interface McpSessionStore {
   insert(session: McpSession): Promise<void>
   find(id: McpSessionId): Promise<McpSession | null>
-  delete(id: McpSessionId): Promise<void>
-  /** The upstream behind the connection is another one now: its sessions mean nothing there. */
-  deleteByConnection(connectionId: ConnectionId): Promise<void>
-  /** Best effort and batched. */
   /** Atomic: the row as it is now decides how it changes (null: not at all). The session as changed, or null where it was not, or is gone. */
   change(id: McpSessionId, work: (session: McpSession) => McpSessionChange | null): Promise<McpSession | null>
   /** The ones unused for longest first. */
   list(filter: McpSessionFilter, limit: number): Promise<McpSession[]>
   count(filter: { organizationId: OrganizationId; principalId?: string }): Promise<number>
+  delete(id: McpSessionId): Promise<void>
+  /** The upstream behind the connection is another one now: its sessions mean nothing there. */
+  deleteByConnection(connectionId: ConnectionId): Promise<void>
+  /** Best effort and batched. */
   touch(id: McpSessionId, at: EpochMs): void
   /** Deletes sessions unused since `before`; returns how many. */
   prune(before: EpochMs): Promise<number>
 }
 
-/** Names a reserved row until it is completed. */
-export interface AuditTicket {
-  rowId: number
-  draft: AuditDraft
 export interface McpSessionFilter {
   organizationId?: OrganizationId
   connectionId?: ConnectionId
@@ -220,6 +216,10 @@ export interface UpstreamState {
   end(connectionId: ConnectionId): void
 }
 
+/** Names a reserved row until it is completed. */
+export interface AuditTicket {
+  rowId: number
+  draft: AuditDraft
 }
 
 /** The record. Rejects (throws `AuditUnavailable`) when a row cannot be written: then nothing may happen. */
@@ -269,12 +269,12 @@ export interface UpstreamRequest {
   /** For whom: what is held between requests (an era, a session, a question) belongs to this pair and to no other. */
   connectionId: ConnectionId
   principalId: string
+  /** Within a session: what it was opened with and what came of it, for whoever must open it again. `initialize` is JSON text. */
+  client?: { initialize: string; protocolVersion: string | null }
   signal: CancelSignal
 }
 
 export interface UpstreamAnswer {
-  /** Within a session: what it was opened with and what came of it, for whoever must open it again. `initialize` is JSON text. */
-  client?: { initialize: string; protocolVersion: string | null }
   status: number
   /** Lower-case names. Hop-by-hop and content-encoding headers are already gone, and the body is decoded. */
   headers: HeaderList
@@ -365,13 +365,13 @@ export interface Storage {
   policies: PolicyStore
   sessions: SessionStore
   mcpSessions: McpSessionStore
+  mcpTasks: McpTaskStore
   auditLog: AuditLog
   settings: SettingStore
   /** Writes a consistent copy of the whole database to a new file while calls go on. */
   backup(path: string): Promise<void>
   sizeBytes(): Promise<number>
   /** Commits what is waiting, checkpoints and closes. */
-  mcpTasks: McpTaskStore
   close(): Promise<void>
 }
 

@@ -33,8 +33,8 @@ export interface McpSession {
   connectionId: ConnectionId
   principalId: string
   upstreamId: string
+  /** What the upstream negotiated; null until its answer was seen. */
   protocolVersion: string | null
-  createdAt: EpochMs
   /**
    * The client's own `initialize` parameters (version asked for, capabilities, who it is) as JSON text, to open the session again where the
    * upstream lost it. Null where they were too large to keep: such a session ends with the upstream's.
@@ -44,6 +44,7 @@ export interface McpSession {
   serverCapabilities: string | null
   /** What the client set up since, as JSON text (see `SessionSetup`); null for nothing. */
   setup: string | null
+  createdAt: EpochMs
   lastUsedAt: EpochMs
 }
 

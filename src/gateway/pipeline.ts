@@ -127,7 +127,7 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
   const kept = await keepMcpSession(gw, { call, answer, connection, caller, current: trail.mcpSession, now: trail.startedAt })
   if (!kept.ok) {
     answer.body.cancel()
-    return refused(session)
+    return refused(kept)
   }
   const { headers: sessionHeaders, session: mcpSession } = kept.value
   const awaitAnswers = () => new AwaitedAnswers(call.messages, (message, result) => noteResult(gw, { caller, connection, mcpSession }, message, result))

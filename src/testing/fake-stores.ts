@@ -115,6 +115,21 @@ export function fakeMcpSessions(): McpSessionStore & { rows: Map<string, McpSess
     rows,
     insert: async (session) => void rows.set(session.id, { ...session }),
     find: async (id) => copyOf(rows.get(id)),
+    async change(id, work) {
+      const row = rows.get(id)
+      const change = row === undefined ? null : work({ ...row })
+      return row === undefined || change === null ? null : { ...Object.assign(row, change) }
+    },
+    async list(filter, limit) {
+      const found = [...rows.values()].filter((row) =>
+        (filter.organizationId === undefined || row.organizationId === filter.organizationId)
+        && (filter.connectionId === undefined || row.connectionId === filter.connectionId)
+        && (filter.principalId === undefined || row.principalId === filter.principalId)
+        && (filter.before === undefined || row.lastUsedAt < filter.before))
+      return found.sort((left, right) => left.lastUsedAt - right.lastUsedAt).slice(0, limit).map((row) => ({ ...row }))
+    },
+    count: async (filter) =>
+      [...rows.values()].filter((row) => row.organizationId === filter.organizationId && (filter.principalId === undefined || row.principalId === filter.principalId)).length,
     delete: async (id) => void rows.delete(id),
     async deleteByConnection(connectionId) {
       for (const row of [...rows.values()]) if (row.connectionId === connectionId) rows.delete(row.id)

@@ -68,11 +68,11 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
     policies: policyStore(db, durably),
     sessions: sessionStore(db, commit, sessionTouches),
     mcpSessions: mcpSessionStore(db, commit, mcpTouches),
+    mcpTasks: mcpTaskStore(db, commit),
     auditLog,
     settings: settingStore(db, durably),
     backup: (target) => writeBackup(background, target),
     async sizeBytes() {
-    mcpTasks: mcpTaskStore(db, commit),
       return statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     },
     async close() {
