@@ -5,6 +5,7 @@ import { cachedKeys } from './cache/key-cache.ts'
 import { cachedMcpSessions } from './cache/mcp-session-cache.ts'
 import { cachedOrganizations } from './cache/organization-cache.ts'
 import { createPolicyBook } from './cache/policy-book.ts'
+import { createToolBook } from './cache/tool-book.ts'
 import { SlidingWindow } from './cache/sliding-window.ts'
 import { programEnvironment } from './config.ts'
 import type { Config } from './config.ts'
@@ -39,6 +40,7 @@ import { launchFinder } from './launches.ts'
 import { createLog } from './log.ts'
 import { openStorage } from './storage/open.ts'
 import { lockFolder } from './storage/sqlite/folder-lock.ts'
+import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
@@ -105,6 +107,7 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: cachedConnections(storage.connections, { entriesMax: 10_000 }),
     mcpSessions: cachedMcpSessions(storage.mcpSessions, { entriesMax: 50_000 }),
     policies: createPolicyBook(storage.policies),
+    tools: createToolBook(storage.tools, { connectionsMax: 2000, log }),
   }
   const events = createEventBus({ replayMax: 5000, queueMax: 1000, subscribersMax: 20_000 })
   const metrics = createMetrics({ version: options.version })
@@ -142,10 +145,14 @@ export async function openInstallation(config: Config, options: { version: strin
     invitations: storage.invitations,
     secondFactors: storage.secondFactors,
     oidcIdentities: storage.oidcIdentities,
+    signOns: storage.signOns,
+    identityProviders: identityProviders({ upstreams: http, clock }),
     keys: stores.keys,
     connections: stores.connections,
     policies: storage.policies,
+    policyVersions: storage.policyVersions,
     policyBook: stores.policies,
+    toolBook: stores.tools,
     sessions: storage.sessions,
     mcpSessions: stores.mcpSessions,
     sessionRegistry: sessions,
@@ -217,7 +224,7 @@ async function rotate(facts: {
   if (nextKey === null) return refuse('invalid_request', 'The new master key: expected 32 bytes as 64 hexadecimal digits or as base64.')
   const rotated = await rotateMasterKey({
     folder: facts.folder, source: facts.masterKey.source, vault: facts.vault, settings: facts.storage.settings, connections: facts.connections,
-    secondFactors: facts.storage.secondFactors, nextKey,
+    secondFactors: facts.storage.secondFactors, signOns: facts.storage.signOns, nextKey,
   })
   return rotated.ok ? ok({ connections: rotated.value.credentials }) : rotated
 }

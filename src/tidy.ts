@@ -22,13 +22,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   upstream: { mayImport: ADAPTER_BASE, packages: ['bun', 'node:'] },
   crypto: { mayImport: ADAPTER_BASE, packages: ['node:'] },
   events: { mayImport: ADAPTER_BASE, packages: [] },
+  'sign-on': { mayImport: ADAPTER_BASE, packages: ['oauth4webapi'] },
   log: { mayImport: ADAPTER_BASE, packages: ['node:'] },
-  views: { mayImport: ['core'], packages: ['@elysiajs/html', 'htmx.org'] },
+  views: { mayImport: ['core'], packages: ['@elysiajs/html', 'htmx.org', 'uqr'] },
   http: { mayImport: ['core', 'gateway', 'control', 'views'], packages: ['bun', 'elysia', '@elysiajs/html', 'zod', 'node:'] },
   config: { mayImport: ['core'], packages: ['zod', 'node:'] },
   demo: { mayImport: ['core'], packages: ['@modelcontextprotocol/sdk', 'zod'] },
   compose: {
-    mayImport: ['core', 'gateway', 'control', 'storage', 'cache', 'upstream', 'crypto', 'events', 'log', 'views', 'http', 'config'],
+    mayImport: ['core', 'gateway', 'control', 'storage', 'cache', 'upstream', 'crypto', 'events', 'sign-on', 'log', 'views', 'http', 'config'],
     packages: ['bun', 'node:'],
   },
   // Two files of the storage: what a database file is called, and a look into one that nobody has open.

@@ -15,6 +15,6 @@ export function cachedConnections(store: ConnectionStore, options: { entriesMax:
     update: (connection) => kept.changing(() => store.update(connection)),
     delete: (organizationId, id) => kept.changing(() => store.delete(organizationId, id)),
     setSuspension: (organizationId, id, suspension) => kept.changing(() => store.setSuspension(organizationId, id, suspension)),
-    replaceCredentials: (sealed, keyCheck, secondFactors) => kept.changing(() => store.replaceCredentials(sealed, keyCheck, secondFactors)),
+    replaceCredentials: (sealed, keyCheck, secondFactors, signOns) => kept.changing(() => store.replaceCredentials(sealed, keyCheck, secondFactors, signOns)),
   }
 }

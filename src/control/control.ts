@@ -7,12 +7,15 @@ import { keyControl, type KeyControl } from './keys.ts'
 import { killSwitchControl, type KillSwitchControl } from './kill-switch.ts'
 import { memberControl, type MemberControl } from './members.ts'
 import { observeControl, type ObserveControl } from './observe.ts'
+import { oidcSignInControl, type OidcSignInControl } from './oidc-sign-in.ts'
 import { organizationControl, type OrganizationControl } from './organization.ts'
 import { policyControl, type PolicyControl } from './policies.ts'
 import type { ControlPorts } from './ports.ts'
 import { sessionControl, type SessionControl } from './sessions.ts'
 import { setupControl, type SetupControl } from './setup.ts'
 import { signInControl, type SignInControl } from './sign-in.ts'
+import { toolControl, type ToolControl } from './tools.ts'
+import { signOnControl, type SignOnControl } from './sign-on.ts'
 
 /**
  * Everything that people and their tools may do to this installation. REST, dashboard and command line are doors to it; the role
@@ -20,6 +23,7 @@ import { signInControl, type SignInControl } from './sign-in.ts'
  */
 export interface Control {
   connections: ConnectionControl
+  tools: ToolControl
   policies: PolicyControl
   keys: KeyControl
   sessions: SessionControl
@@ -29,6 +33,8 @@ export interface Control {
   organization: OrganizationControl
   setup: SetupControl
   signIn: SignInControl
+  oidc: OidcSignInControl
+  signOn: SignOnControl
   account: AccountControl
   members: MemberControl
   invitations: InvitationControl
@@ -38,8 +44,11 @@ export interface Control {
 export function makeControl(ports: ControlPorts): Control {
   // One count of wrong passwords, wherever they are typed.
   const limits = attempts(ports.clock)
+  const signIn = signInControl(ports, limits)
+  const invitations = invitationControl(ports)
   return {
     connections: connectionControl(ports),
+    tools: toolControl(ports),
     policies: policyControl(ports),
     keys: keyControl(ports),
     sessions: sessionControl(ports),
@@ -48,9 +57,11 @@ export function makeControl(ports: ControlPorts): Control {
     observe: observeControl(ports),
     organization: organizationControl(ports),
     setup: setupControl(ports),
-    signIn: signInControl(ports, limits),
+    signIn,
+    oidc: oidcSignInControl(ports, { limits, signIn, invitations }),
+    signOn: signOnControl(ports),
     account: accountControl(ports, limits),
     members: memberControl(ports),
-    invitations: invitationControl(ports),
+    invitations,
   }
 }

@@ -1,4 +1,4 @@
-import type { PersonId } from '../core/ids.ts'
+import type { OrganizationId, PersonId } from '../core/ids.ts'
 import type { NewMember } from '../core/member.ts'
 import type { Person } from '../core/organization.ts'
 import type { Invitation } from '../core/person-session.ts'
@@ -9,16 +9,17 @@ import type { ControlPorts } from './ports.ts'
 import { presentMember, SEALED } from './present.ts'
 import { recordChange } from './record-change.ts'
 import { actorOfPerson } from './sign-in.ts'
+import { isPasswordOff, passwordsOff } from './sign-on.ts'
 
-export type InvitationPorts = Pick<ControlPorts, 'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'auditLog' | 'hashToken' | 'hashPassword'>
+export type InvitationPorts = Pick<ControlPorts, 'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'signOns' | 'auditLog' | 'hashToken' | 'hashPassword'>
 
 export interface InvitationControl {
   /** What the link's page shows. One answer for used, withdrawn, expired and invented links. */
   look(token: string): Promise<Result<{ email: string; role: Role; organization: string }>>
   /** Makes the person, once. */
   accept(token: string, chosen: NewMember, requestId: string | null): Promise<Result<Person>>
-  /** The same for somebody whom an identity provider vouches for; they have no password until they set one. */
-  acceptAs(email: string, name: string, requestId: string | null): Promise<Result<Person>>
+  /** The same for somebody whom the organization's identity provider vouches for; they have no password. */
+  acceptAs(organizationId: OrganizationId, email: string, name: string, requestId: string | null): Promise<Result<Person>>
 }
 
 export function invitationControl(ports: InvitationPorts): InvitationControl {
@@ -33,15 +34,14 @@ export function invitationControl(ports: InvitationPorts): InvitationControl {
     async accept(token, chosen, requestId) {
       const invitation = await open(ports, token)
       if (!invitation.ok) return invitation
+      if (await isPasswordOff(ports, invitation.value)) return passwordsOff((await ports.signOns.get(invitation.value.organizationId))?.label ?? '')
       return join(ports, invitation.value, { name: chosen.name, passwordHash: await ports.hashPassword(chosen.password) }, requestId)
     },
 
-    async acceptAs(email, name, requestId) {
-      for (const organization of await ports.organizations.list()) {
-        const found = (await ports.invitations.list(organization.id)).find((each) => each.email.toLowerCase() === email.toLowerCase())
-        if (found !== undefined && (await isGood(ports, found))) return join(ports, found, { name, passwordHash: '' }, requestId)
-      }
-      return gone()
+    async acceptAs(organizationId, email, name, requestId) {
+      const found = (await ports.invitations.list(organizationId)).find((each) => each.email.toLowerCase() === email.toLowerCase())
+      if (found === undefined || !(await isGood(ports, found))) return gone()
+      return join(ports, found, { name, passwordHash: '' }, requestId)
     },
   }
 }

@@ -1,10 +1,12 @@
 import type {
   AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, InvitationStore, KeyStore, McpSessionStore, OidcIdentityStore, OrganizationStore, PersonSessionStore,
-  PersonStore, PolicyBook, PolicyStore, SecondFactorStore, SessionRegistry, SessionStore, Upstreams, Vault,
+  PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SecondFactorStore, SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
+import type { IdentityProviders, SignOnStore } from '../core/sign-on.ts'
 import type { ConnectionId } from '../core/ids.ts'
 import type { Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
+import type { ToolBook } from '../core/tools/known-tool.ts'
 import type { AuthFailures } from './auth-failures.ts'
 import type { InTurn } from './in-turn.ts'
 
@@ -18,9 +20,12 @@ export interface ControlPorts {
   invitations: InvitationStore
   secondFactors: SecondFactorStore
   oidcIdentities: OidcIdentityStore
+  signOns: SignOnStore
+  identityProviders: IdentityProviders
   keys: KeyStore
   connections: ConnectionStore
   policies: PolicyStore
+  policyVersions: PolicyVersionStore
   policyBook: PolicyBook
   sessions: SessionStore
   mcpSessions: McpSessionStore
@@ -34,6 +39,7 @@ export interface ControlPorts {
   /** The one of the process, so that all doors share its budget. Left out: one of its own. */
   authFailures?: AuthFailures
   inTurn: InTurn
+  toolBook: ToolBook
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>
   /** Null unless the operator allows connections that start programs. */

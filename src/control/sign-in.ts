@@ -10,10 +10,11 @@ import type { ControlPorts } from './ports.ts'
 import { pendingSignIns } from './pending-sign-ins.ts'
 import { recordChange } from './record-change.ts'
 import { takeSecondFactor } from './second-factor-codes.ts'
+import { isPasswordOff } from './sign-on.ts'
 
 export type SignInPorts = Pick<
   ControlPorts,
-  'authFailures' | 'clock' | 'ids' | 'organizations' | 'people' | 'personSessions' | 'secondFactors' | 'auditLog' | 'vault' | 'inTurn' | 'verifyPassword' | 'mintToken' | 'hashToken' | 'totp'
+  'authFailures' | 'clock' | 'ids' | 'organizations' | 'people' | 'personSessions' | 'secondFactors' | 'signOns' | 'auditLog' | 'vault' | 'inTurn' | 'verifyPassword' | 'mintToken' | 'hashToken' | 'totp'
 >
 
 /** Where a request comes from, for the record and the list of sessions. */
@@ -106,6 +107,11 @@ export function signInControl(ports: SignInPorts, limits: Attempts = attempts(po
         note(origin, person === null ? 'unknown e-mail address' : 'wrong password', 'unauthorized', person)
         return refuse('unauthorized', WRONG)
       }
+      if (await isPasswordOff(ports, person)) {
+        // The same answer as for a wrong one, and counted as one: it must not become a way to try passwords.
+        note(origin, 'passwords are for owners only', 'unauthorized', person)
+        return refuse('unauthorized', WRONG)
+      }
       attempt.forgive()
       const factor = await ports.secondFactors.get(person.id)
       if (factor !== null && factor.confirmedAt !== null) return ok({ kind: 'second-factor', pending: pendings.begin(person) })
@@ -116,7 +122,7 @@ export function signInControl(ports: SignInPorts, limits: Attempts = attempts(po
     async finish({ pending, code, ...origin }) {
       const found = pendings.find(pending)
       const person = found === null ? null : await ports.people.get(found.personId)
-      if (found === null || person === null || person.passwordHash !== found.passwordHash) return refuse('unauthorized', STALE)
+      if (found === null || person === null || person.passwordHash !== found.passwordHash || (await isPasswordOff(ports, person))) return refuse('unauthorized', STALE)
       const attempt = limits.begin(codeLimits(person.id))
       if (!attempt.ok) {
         note(origin, 'too many wrong codes', 'rate_limited', person)

@@ -9,11 +9,13 @@ import type { Organization, Person, Suspension } from './organization.ts'
 import type { Invitation, OidcIdentity, PersonSession, TotpSecret } from './person-session.ts'
 import type { CompiledPolicies } from './policy/compile.ts'
 import type { Policy } from './policy/schema.ts'
+import type { PolicyVersion, PolicyVersionHead, VersionMark } from './policy/version.ts'
 import type { Result } from './result.ts'
 import type { Role } from './role.ts'
 import type { SignOn, SignOnStore } from './sign-on.ts'
 import type { AgentSession, McpSession, McpSessionChange, McpTask, SessionStatus } from './session.ts'
 import type { EpochMs } from './time.ts'
+import type { ToolStore } from './tools/known-tool.ts'
 
 /*
  * What Igris needs of the outside. Small and async even where the embedded adapter is synchronous, so that another database,
@@ -103,6 +105,8 @@ export interface OidcIdentityStore {
   find(issuer: string, subject: string): Promise<OidcIdentity | null>
   list(personId: PersonId): Promise<OidcIdentity[]>
   insert(identity: OidcIdentity): Promise<void>
+  /** False when the person has no such identity. */
+  delete(personId: PersonId, identity: Pick<OidcIdentity, 'issuer' | 'subject'>): Promise<boolean>
 }
 
 export interface KeyStore {
@@ -131,9 +135,10 @@ export interface ConnectionStore {
   update(connection: Connection): Promise<Result<void>>
   delete(organizationId: OrganizationId, id: ConnectionId): Promise<void>
   setSuspension(organizationId: OrganizationId, id: ConnectionId, suspension: Suspension | null): Promise<void>
-  /** One transaction: all sealed credentials (and second factors) replaced, or none. */
+  /** One transaction: all sealed credentials (and second factors, and secrets of single sign-on) replaced, or none. */
   replaceCredentials(
     sealed: { id: ConnectionId; sealedCredential: Uint8Array }[], keyCheck: Uint8Array, secondFactors?: Pick<TotpSecret, 'personId' | 'sealedSecret'>[],
+    signOns?: Pick<SignOn, 'organizationId' | 'sealedSecret'>[],
   ): Promise<void>
 }
 
@@ -141,12 +146,31 @@ export interface PolicyStore {
   /** In evaluation order: organization-wide first, then the connections', each by position. */
   list(organizationId: OrganizationId): Promise<Policy[]>
   get(organizationId: OrganizationId, id: PolicyId): Promise<Policy | null>
-  /** Refuses with `conflict` when the name is taken in the organization. */
-  insert(policy: Policy): Promise<Result<void>>
-  update(policy: Policy): Promise<Result<void>>
-  delete(organizationId: OrganizationId, id: PolicyId): Promise<void>
+  /** Refuses with `conflict` when the name is taken in the organization. A mark puts the change into the policy's history, in the same transaction; so below. */
+  insert(policy: Policy, mark?: VersionMark): Promise<Result<void>>
+  update(policy: Policy, mark?: VersionMark): Promise<Result<void>>
+  delete(organizationId: OrganizationId, id: PolicyId, mark?: VersionMark): Promise<void>
   /** One transaction: all of it, or nothing. Names may pass from one policy to another. Refuses with `conflict` when one is then taken twice. */
-  changeMany(organizationId: OrganizationId, change: { inserted: Policy[]; updated: Policy[]; deleted: PolicyId[] }): Promise<Result<void>>
+  changeMany(organizationId: OrganizationId, change: PolicyChanges): Promise<Result<void>>
+}
+
+export interface PolicyChanges {
+  inserted: Policy[]
+  updated: Policy[]
+  deleted: PolicyId[]
+  /** By policy. One without a mark is changed and leaves no version. */
+  marks?: ReadonlyMap<PolicyId, VersionMark>
+}
+
+/** What policies were. Written by `PolicyStore`; bounded for each policy, and in how many deleted ones are remembered. */
+export interface PolicyVersionStore {
+  /** Newest first, below the version `before`. */
+  list(organizationId: OrganizationId, id: PolicyId, page: { before?: number; limit: number }): Promise<PolicyVersionHead[]>
+  get(organizationId: OrganizationId, id: PolicyId, version: number): Promise<PolicyVersion | null>
+  /** The last version of each policy that there is. */
+  latest(organizationId: OrganizationId): Promise<PolicyVersionHead[]>
+  /** The last version of each policy that was deleted, newest first. */
+  deleted(organizationId: OrganizationId): Promise<PolicyVersionHead[]>
 }
 
 /** Compiled policies per organization, never stale: a change is seen by every call that starts after `changed` resolved. */
@@ -317,6 +341,8 @@ export interface Upstreams {
 export interface EventBus {
   publish(organizationId: OrganizationId, event: LiveEvent): void
   subscribe(organizationId: OrganizationId, options: { lastEventId: string | null }): Subscription
+  /** How many events the organization has published so far: tells cheaply whether there are new ones. */
+  position(organizationId: OrganizationId): number
 }
 
 export interface Subscription {
@@ -360,9 +386,12 @@ export interface Storage {
   invitations: InvitationStore
   secondFactors: SecondFactorStore
   oidcIdentities: OidcIdentityStore
+  signOns: SignOnStore
   keys: KeyStore
   connections: ConnectionStore
   policies: PolicyStore
+  policyVersions: PolicyVersionStore
+  tools: ToolStore
   sessions: SessionStore
   mcpSessions: McpSessionStore
   mcpTasks: McpTaskStore

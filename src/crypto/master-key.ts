@@ -6,6 +6,7 @@ import type { ConnectionId } from '../core/ids.ts'
 import type { TotpSecret } from '../core/person-session.ts'
 import type { ConnectionStore, SecondFactorStore, SettingStore, Vault } from '../core/ports.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
+import { secretPlace, type SignOn, type SignOnStore } from '../core/sign-on.ts'
 import { createVault, MASTER_KEY_BYTES, swappableVault, type SwappableVault } from './vault.ts'
 
 const KEY_FILE = 'master.key'
@@ -109,6 +110,7 @@ export async function rotateMasterKey(options: {
   settings: SettingStore
   connections: ConnectionStore
   secondFactors?: Pick<SecondFactorStore, 'listAll'>
+  signOns?: Pick<SignOnStore, 'list'>
   nextKey?: Uint8Array
 }): Promise<Result<{ credentials: number }>> {
   const { folder, source, vault, settings, connections } = options
@@ -131,13 +133,14 @@ export async function rotateMasterKey(options: {
     return first
   }
   const factors = async () => resealFactors((await options.secondFactors?.listAll()) ?? [], vault, nextVault)
+  const secrets = async () => resealSignOns((await options.signOns?.list()) ?? [], vault, nextVault)
   // Resolves once it is on disk; only then may the old key go.
-  await connections.replaceCredentials(first.value, nextVault.seal(PROBE, KEY_CHECK), await factors())
+  await connections.replaceCredentials(first.value, nextVault.seal(PROBE, KEY_CHECK), await factors(), await secrets())
   vault.adopt(nextVault)
   // A credential that was entered meanwhile was still sealed with the old key.
   const second = resealAll(await connections.listAll(), vault, nextVault)
-  const late = await factors()
-  if (second.ok && second.value.length + late.length > 0) await connections.replaceCredentials(second.value, nextVault.seal(PROBE, KEY_CHECK), late)
+  const late = [await factors(), await secrets()] as const
+  if (second.ok && second.value.length + late[0].length + late[1].length > 0) await connections.replaceCredentials(second.value, nextVault.seal(PROBE, KEY_CHECK), ...late)
   if (isFile) promoteNextKey(folder)
   return ok({ credentials: first.value.length })
 }
@@ -160,6 +163,15 @@ function resealFactors(all: TotpSecret[], from: Vault, to: Vault): Pick<TotpSecr
   return all
     .filter(({ personId, sealedSecret }) => !opens(to, sealedSecret, personId) && opens(from, sealedSecret, personId))
     .map(({ personId, sealedSecret }) => ({ personId, sealedSecret: to.seal(from.open(sealedSecret, personId), personId) }))
+}
+
+/** The same for the secrets of single sign-on. One that neither key opens stays: owners sign in with their password and enter it again. */
+function resealSignOns(all: SignOn[], from: Vault, to: Vault): Pick<SignOn, 'organizationId' | 'sealedSecret'>[] {
+  return all.flatMap(({ organizationId, sealedSecret }) => {
+    const place = secretPlace(organizationId)
+    if (sealedSecret === null || opens(to, sealedSecret, place) || !opens(from, sealedSecret, place)) return []
+    return [{ organizationId, sealedSecret: to.seal(from.open(sealedSecret, place), place) }]
+  })
 }
 
 function opens(vault: Vault, sealed: Uint8Array, associated: string): boolean {

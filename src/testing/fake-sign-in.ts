@@ -2,6 +2,7 @@ import type { TotpCodes } from '../control/ports.ts'
 import type { Invitation, OidcIdentity, PersonSession, TotpSecret } from '../core/person-session.ts'
 import type { InvitationStore, OidcIdentityStore, PersonSessionStore, PersonStore, SecondFactorStore } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
+import type { IdentityProviders, OidcBinding, OidcClient, SignOn, SignOnStore, VerifiedIdentity } from '../core/sign-on.ts'
 
 /* The tables of sign-in in memory: rows are copied in and out, as a database would. */
 
@@ -84,7 +85,41 @@ export function fakeOidcIdentities(): OidcIdentityStore {
     find: async (issuer, subject) => copyOf(rows.find((row) => row.issuer === issuer && row.subject === subject)),
     list: async (personId) => rows.filter((row) => row.personId === personId),
     insert: async (identity) => void rows.push({ ...identity }),
+    async delete(personId, { issuer, subject }) {
+      const at = rows.findIndex((row) => row.personId === personId && row.issuer === issuer && row.subject === subject)
+      if (at !== -1) rows.splice(at, 1)
+      return at !== -1
+    },
   }
+}
+
+export function fakeSignOns(): SignOnStore {
+  const rows = new Map<string, SignOn>()
+  return {
+    get: async (organizationId) => copyOf(rows.get(organizationId)),
+    list: async () => [...rows.values()],
+    put: async (signOn) => void rows.set(signOn.organizationId, { ...signOn }),
+    delete: async (organizationId) => void rows.delete(organizationId),
+  }
+}
+
+/** A provider at which whoever a test names has just signed in. Speaks no protocol: that is tested against a real one. */
+export function fakeProviders() {
+  const provider = {
+    identity: null as VerifiedIdentity | null,
+    /** Why it is not usable, or null. */
+    fault: null as string | null,
+    asked: [] as OidcClient[],
+    check: async () => (provider.fault === null ? { ok: true as const, value: undefined } : { ok: false as const, reason: provider.fault }),
+    async authorizationUrl(client: OidcClient, { state }: OidcBinding) {
+      return provider.fault === null ? { ok: true as const, value: `${client.issuer}/authorize?state=${state}` } : { ok: false as const, reason: provider.fault }
+    },
+    async redeem(client: OidcClient) {
+      provider.asked.push(client)
+      return provider.identity === null ? { ok: false as const, reason: 'nobody signed in' } : { ok: true as const, value: provider.identity }
+    },
+  }
+  return provider satisfies IdentityProviders
 }
 
 /** The code of a step is the step's last six digits. */

@@ -6,11 +6,12 @@ import type { ConnectionId, OrganizationId, PersonId, SessionId } from '../core/
 import type { Person } from '../core/organization.ts'
 import type { Role } from '../core/role.ts'
 import type { AgentSession } from '../core/session.ts'
+import { createToolBook } from '../cache/tool-book.ts'
 import { createEventBus } from '../events/bus.ts'
 import { fakeAuditLog } from './fake-audit-log.ts'
 import { checkUrlShape, countingIds, fakeCallsInFlight, fakeUpstreams, fakeVault, fixedClock, TEST_NOW, type ScriptedAnswer } from './fake-ports.ts'
-import { fakeInvitations, fakeOidcIdentities, fakePersonSessions, fakeSecondFactors, fakeTotp } from './fake-sign-in.ts'
-import { fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions } from './fake-stores.ts'
+import { fakeInvitations, fakeOidcIdentities, fakePersonSessions, fakeProviders, fakeSecondFactors, fakeSignOns, fakeTotp } from './fake-sign-in.ts'
+import { fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions, fakeTools } from './fake-stores.ts'
 
 export const ORGANIZATION = 'org_one' as OrganizationId
 export const OTHER_ORGANIZATION = 'org_two' as OrganizationId
@@ -26,6 +27,7 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
   const fakes = {
     clock, ids, sessions, people,
     personSessions: fakePersonSessions(), invitations: fakeInvitations(people), secondFactors: fakeSecondFactors(), oidcIdentities: fakeOidcIdentities(),
+    signOns: fakeSignOns(), identityProviders: fakeProviders(),
     organizations: fakeOrganizations(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
     policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
     events: createEventBus({ replayMax: 100, queueMax: 50, subscribersMax: 100, boot: 'boot' }),
@@ -36,7 +38,9 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
     sessions: sessions.store,
     sessionRegistry: sessions.registry,
     vault: fakeVault(),
+    policyVersions: fakes.policies.versions,
     inTurn: turns(),
+    toolBook: createToolBook(fakeTools(), { connectionsMax: 100, log: { write: () => {} } }),
     checkUpstreamUrl: checkUrlShape,
     mintKey() {
       const key = `ig_${String(++minted).padStart(32, 'k')}`

@@ -11,6 +11,7 @@ export function oidcIdentityStore(db: Database, durably: Durably): OidcIdentityS
   const find = db.prepare('SELECT * FROM oidc_identities WHERE issuer = ? AND subject = ?')
   const list = db.prepare('SELECT * FROM oidc_identities WHERE person_id = ? ORDER BY issuer, subject')
   const insert = db.prepare('INSERT INTO oidc_identities (issuer, subject, person_id, created_at) VALUES (?, ?, ?, ?)')
+  const remove = db.prepare('DELETE FROM oidc_identities WHERE person_id = ? AND issuer = ? AND subject = ?')
   return {
     async find(issuer, subject) {
       const row = find.get(issuer, subject)
@@ -21,6 +22,9 @@ export function oidcIdentityStore(db: Database, durably: Durably): OidcIdentityS
     },
     async insert(identity) {
       await durably(() => insert.run(identity.issuer, identity.subject, identity.personId, identity.createdAt))
+    },
+    async delete(personId, { issuer, subject }) {
+      return durably(() => remove.run(personId, issuer, subject).changes > 0)
     },
   }
 }

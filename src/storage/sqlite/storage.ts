@@ -18,9 +18,12 @@ import { organizationStore } from './organizations.ts'
 import { personStore } from './people.ts'
 import { personSessionStore, TOUCH_PERSON_SESSION } from './person-sessions.ts'
 import { policyStore } from './policies.ts'
+import { policyVersionStore } from './policy-versions.ts'
 import { secondFactorStore } from './second-factors.ts'
 import { sessionStore, TOUCH_SESSION } from './sessions.ts'
 import { settingStore } from './settings.ts'
+import { signOnStore } from './sign-ons.ts'
+import { toolStore } from './tools.ts'
 import { Touches } from './touches.ts'
 import { WalSync } from './wal-sync.ts'
 
@@ -63,9 +66,12 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
     invitations: invitationStore(db, durably),
     secondFactors: secondFactorStore(db, durably),
     oidcIdentities: oidcIdentityStore(db, durably),
+    signOns: signOnStore(db, durably),
     keys: keyStore(db, durably, keyTouches),
     connections: connectionStore(db, durably),
     policies: policyStore(db, durably),
+    policyVersions: policyVersionStore(db),
+    tools: toolStore(db, commit),
     sessions: sessionStore(db, commit, sessionTouches),
     mcpSessions: mcpSessionStore(db, commit, mcpTouches),
     mcpTasks: mcpTaskStore(db, commit),
