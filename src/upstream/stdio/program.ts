@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { maskSecrets } from '../../core/redact.ts'
 import { UpstreamFailure, type Log } from '../../core/ports.ts'
+import type { Channel, ChannelListener } from '../link/link.ts'
 import { createLineReader } from './line-reader.ts'
 import type { OrphanGuard } from './orphan-guard.ts'
 import { RecentText } from './recent-text.ts'
@@ -35,14 +36,6 @@ export interface ProgramContext {
   log: Log
 }
 
-export interface ProgramListener {
-  onLine(bytes: Uint8Array): void
-  /** Awaited before more output is read. */
-  hasRoom(): Promise<void>
-  /** Once, when nothing more will come. `failure` says why, for those who still wait. */
-  onEnd(failure: UpstreamFailure): void
-}
-
 /** For what a program wrote last, after its end. */
 const OUTPUT_GRACE_MS = 1000
 
@@ -60,11 +53,11 @@ export interface ProgramReport {
 }
 
 /** One running program in a process group of its own, spoken to in lines. */
-export class Program {
+export class Program implements Channel {
   readonly startedAt = Date.now()
   readonly #launch: Launch
   readonly #context: ProgramContext
-  readonly #listener: ProgramListener
+  readonly #listener: ChannelListener
   readonly #process: Process
   readonly #stderr: RecentText
   #endedAt: number | null = null
@@ -75,7 +68,7 @@ export class Program {
   readonly ended: Promise<void>
 
   /** Throws `UpstreamFailure` when the program cannot be started. */
-  constructor(launch: Launch, context: ProgramContext, listener: ProgramListener) {
+  constructor(launch: Launch, context: ProgramContext, listener: ChannelListener) {
     this.#launch = launch
     this.#context = context
     this.#listener = listener
@@ -159,7 +152,7 @@ export class Program {
 
   async #readOutput(): Promise<void> {
     const reader = createLineReader(this.#context.limits.lineBytesMax, {
-      onLine: (bytes) => this.#listener.onLine(bytes),
+      onLine: (bytes) => this.#listener.onMessage(bytes),
       onOversize: () => this.kill(new UpstreamFailure('too_large', 'the program wrote a line that is longer than allowed')),
     })
     try {

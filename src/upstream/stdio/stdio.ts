@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { UpstreamFailure, type Log, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../core/ports.ts'
-import { wholeBody } from './event-queue.ts'
-import { Link } from './link.ts'
+import { wholeBody } from '../../core/event-queue.ts'
+import { Link } from '../link/link.ts'
+import { errorAnswer, LinkSession, readPosted, Unavailable, type Posted } from '../link/session.ts'
 import { OrphanGuard } from './orphan-guard.ts'
-import type { Launch, Program, ProgramContext, ProgramReport } from './program.ts'
+import { Program, type Launch, type ProgramContext, type ProgramReport } from './program.ts'
 import { Restarts } from './restarts.ts'
-import { errorAnswer, readPosted, StdioSession, Unavailable, type Posted } from './session.ts'
 import { findWrappers } from './wrappers.ts'
 
 export interface StdioOptions {
@@ -46,9 +46,9 @@ export function createStdioUpstreams(options: StdioOptions): StdioUpstreams {
 class StdioPool implements StdioUpstreams {
   readonly #options: StdioOptions
   readonly #guard: OrphanGuard
-  readonly #sessions = new Map<string, { session: StdioSession; usedAt: number; address: string }>()
-  readonly #links = new Map<Link, { launch: Launch; usedAt: number }>()
-  readonly #shared = new Map<string, Link>()
+  readonly #sessions = new Map<string, { session: LinkSession<Program>; usedAt: number; address: string }>()
+  readonly #links = new Map<Link<Program>, { launch: Launch; usedAt: number }>()
+  readonly #shared = new Map<string, Link<Program>>()
   readonly #ended = new Map<string, Program[]>()
   readonly #restarts = new Restarts()
   #context: ProgramContext | null = null
@@ -77,7 +77,7 @@ class StdioPool implements StdioUpstreams {
   }
 
   reports(connectionId: string): (ProgramReport & { crashes: number })[] {
-    const running = [...this.#links].filter(([, { launch }]) => launch.connectionId === connectionId).map(([link]) => link.program)
+    const running = [...this.#links].filter(([, { launch }]) => launch.connectionId === connectionId).map(([link]) => link.channel)
     const crashes = this.#restarts.count(connectionId)
     return [...running, ...(this.#ended.get(connectionId) ?? [])].sort((a, b) => b.startedAt - a.startedAt).map((program) => ({ ...program.report(), crashes }))
   }
@@ -88,7 +88,7 @@ class StdioPool implements StdioUpstreams {
       this.#sessions.delete(id)
       session.leave()
     }
-    for (const [link, { launch }] of this.#links) if (launch.connectionId === connectionId) void link.program.end()
+    for (const [link, { launch }] of this.#links) if (launch.connectionId === connectionId) void link.channel.end()
     this.#shared.delete(connectionId)
     this.#ended.delete(connectionId)
     this.#restarts.forget(connectionId)
@@ -99,7 +99,7 @@ class StdioPool implements StdioUpstreams {
     if (this.#sweep !== null) clearInterval(this.#sweep)
     for (const { session } of this.#sessions.values()) session.leave()
     this.#sessions.clear()
-    await Promise.all([...this.#links.keys()].map((link) => link.program.end()))
+    await Promise.all([...this.#links.keys()].map((link) => link.channel.end()))
     this.#guard.close()
   }
 
@@ -118,7 +118,7 @@ class StdioPool implements StdioUpstreams {
 
   async #initialize(request: UpstreamRequest, posted: Posted): Promise<UpstreamAnswer> {
     const launch = await this.#launchOf(request.url)
-    const session = new StdioSession(`stdio-${randomBytes(24).toString('hex')}`, launch.connectionId, {
+    const session = new LinkSession<Program>(`stdio-${randomBytes(24).toString('hex')}`, launch.connectionId, {
       link: () => this.#link(request.url),
       onUsed: (used) => this.#touch(used),
     })
@@ -140,19 +140,23 @@ class StdioPool implements StdioUpstreams {
   }
 
   /** A running program for a session of this address: the shared one, or another. */
-  async #link(url: string): Promise<Link> {
+  async #link(url: string): Promise<Link<Program>> {
     const launch = await this.#launchOf(url)
     const { connectionId } = launch
     const shared = launch.mode === 'shared' ? this.#shared.get(connectionId) : undefined
-    if (shared?.program.isRunning === true) return shared
+    if (shared?.channel.isRunning === true) return shared
     const waitMs = this.#restarts.waitMs(connectionId, Date.now())
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000)
       throw new Unavailable(`The program behind this connection ended ${this.#restarts.count(connectionId)} times in a row. It may be started again in ${seconds} s.`, seconds)
     }
     this.#makeRoomForProgram(connectionId)
-    this.#context ??= this.#makeContext()
-    const link = new Link(launch, this.#context, { onEnd: (ended) => this.#onEnd(ended, launch) })
+    const context = (this.#context ??= this.#makeContext())
+    const link = new Link({
+      isShared: launch.mode === 'shared',
+      open: (listener) => new Program(launch, context, listener),
+      onEnd: (ended) => this.#onEnd(ended, launch),
+    })
     this.#links.set(link, { launch, usedAt: Date.now() })
     if (launch.mode === 'shared') this.#shared.set(connectionId, link)
     this.#sweep ??= this.#startSweep()
@@ -167,15 +171,15 @@ class StdioPool implements StdioUpstreams {
     }
   }
 
-  #onEnd(link: Link, launch: Launch): void {
-    const { program } = link
+  #onEnd(link: Link<Program>, launch: Launch): void {
+    const program = link.channel
     this.#links.delete(link)
     if (this.#shared.get(launch.connectionId) === link) this.#shared.delete(launch.connectionId)
     if (program.hasCrashed) this.#restarts.crashed(launch.connectionId, Date.now() - program.startedAt, Date.now())
     this.#ended.set(launch.connectionId, [program, ...(this.#ended.get(launch.connectionId) ?? [])].slice(0, ENDED_KEPT_MAX))
   }
 
-  #touch(session: StdioSession): void {
+  #touch(session: LinkSession<Program>): void {
     const now = Date.now()
     const entry = this.#sessions.get(session.id)
     if (entry !== undefined) {
@@ -188,11 +192,11 @@ class StdioPool implements StdioUpstreams {
     if (link !== undefined) link.usedAt = now
   }
 
-  #drop(id: string, session: StdioSession): void {
+  #drop(id: string, session: LinkSession<Program>): void {
     this.#sessions.delete(id)
     const { link } = session
     session.leave()
-    if (link !== null && link.members.size === 0) void link.program.end()
+    if (link !== null && link.members.size === 0) void link.channel.end()
   }
 
   #makeRoomForSession(): void {
@@ -208,19 +212,19 @@ class StdioPool implements StdioUpstreams {
   /** The program that was idle for longest makes room; its session starts another when it goes on. */
   #makeRoomForProgram(connectionId: string): void {
     const { programsMax, programsPerConnectionMax } = this.#options
-    const running = [...this.#links].filter(([link]) => link.program.isRunning)
+    const running = [...this.#links].filter(([link]) => link.channel.isRunning)
     const own = running.filter(([, { launch }]) => launch.connectionId === connectionId)
     const crowd = own.length >= programsPerConnectionMax ? own : running.length >= programsMax ? running : null
     if (crowd === null) return
     const [idlest] = crowd.filter(([link]) => !link.isBusy).sort(([, a], [, b]) => a.usedAt - b.usedAt)
     if (idlest === undefined) throw new Unavailable(`All ${crowd.length} programs that may run at once are at work. Try again in a moment.`, 5)
-    void idlest[0].program.end()
+    void idlest[0].channel.end()
   }
 
   #startSweep(): ReturnType<typeof setInterval> {
     const timer = setInterval(() => {
       const before = Date.now() - this.#options.idleMs
-      for (const [link, { usedAt }] of this.#links) if (usedAt < before && !link.isBusy) void link.program.end()
+      for (const [link, { usedAt }] of this.#links) if (usedAt < before && !link.isBusy) void link.channel.end()
     }, Math.min(SWEEP_MS, Math.max(100, this.#options.idleMs / 2)))
     timer.unref()
     return timer

@@ -1,23 +1,23 @@
 import type { CancelSignal } from '../../core/cancel-signal.ts'
 import { UpstreamFailure, type UpstreamAnswer, type UpstreamRequest } from '../../core/ports.ts'
-import { EventQueue, wholeBody } from './event-queue.ts'
+import { EventQueue, wholeBody } from '../../core/event-queue.ts'
 import { EVENT_STREAM, Exchange, JSON_TYPE } from './exchange.ts'
-import type { Link, Member } from './link.ts'
+import type { Channel, Link, Member } from './link.ts'
 import { idTextOf, oneLine, wireOf, withId, type WireMessage } from './message-text.ts'
 
 /** Messages for nobody in particular that wait for a GET stream. */
 const BACKLOG_MESSAGES_MAX = 64
 const BACKLOG_CHARS_MAX = 256 * 1024
-/** For a program that is started again, to take up where the one before it ended. */
+/** For an upstream that is started again, to take up where the one before it ended. */
 const RESUME_MS = 30_000
 
-export interface SessionEvents {
-  /** A running program for this session: the present one's successor when that has ended. Throws `UpstreamFailure` or `Unavailable`. */
-  link(session: StdioSession): Promise<Link>
-  onUsed(session: StdioSession): void
+export interface SessionEvents<C extends Channel> {
+  /** A running upstream for this session: the present one's successor when that has ended. Throws `UpstreamFailure` or `Unavailable`. */
+  link(session: LinkSession<C>): Promise<Link<C>>
+  onUsed(session: LinkSession<C>): void
 }
 
-/** Why no program runs now, in words for the caller. */
+/** Why no upstream can be had now, in words for the caller. */
 export class Unavailable extends Error {
   override name = 'Unavailable'
   readonly retryAfterSeconds: number
@@ -33,26 +33,31 @@ export interface Posted {
   messages: WireMessage[]
 }
 
-/** One MCP session over HTTP, and the program that it speaks to. The session outlives its program: another one is initialized in the same words. */
-export class StdioSession implements Member {
+/** One MCP session over Streamable HTTP, and the link that it speaks over. The session outlives its link where another can be had: that one is initialized in the same words. */
+export class LinkSession<C extends Channel = Channel> implements Member {
   readonly id: string
   readonly connectionId: string
   readonly exchanges = new Set<Exchange>()
   stream: EventQueue | null = null
-  link: Link | null = null
-  #events: SessionEvents
+  link: Link<C> | null = null
+  #events: SessionEvents<C>
   #backlog: string[] = []
   #backlogChars = 0
   /** What the caller opened the session with, and what came of it. */
   #initialize: WireMessage | null = null
   #protocolVersion: unknown = null
   #isInitialized = false
-  #opening: Promise<Link> | null = null
+  #opening: Promise<Link<C>> | null = null
 
-  constructor(id: string, connectionId: string, events: SessionEvents) {
+  constructor(id: string, connectionId: string, events: SessionEvents<C>) {
     this.id = id
     this.connectionId = connectionId
     this.#events = events
+  }
+
+  /** Whether the upstream agreed to the session. */
+  get isNegotiated(): boolean {
+    return this.#protocolVersion !== null
   }
 
   get isBusy(): boolean {
@@ -107,7 +112,7 @@ export class StdioSession implements Member {
     if (this.link === link) this.link = null
   }
 
-  /** Ends what still runs for the session, and takes it off its program. */
+  /** Ends what still runs for the session, and takes it off its link. */
   leave(): void {
     for (const exchange of [...this.exchanges]) exchange.fail(new UpstreamFailure('unreachable', 'the session was ended'))
     this.stream?.end()
@@ -116,25 +121,25 @@ export class StdioSession implements Member {
     this.link = null
   }
 
-  /** The session's program, initialized; a session whose program ended gets another one in the words of the first. */
-  async #ready(posted: Posted): Promise<Link> {
-    if (this.link?.program.isRunning === true) return this.link
+  /** The session's link, initialized; a session whose link ended gets another one in the words of the first. */
+  async #ready(posted: Posted): Promise<Link<C>> {
+    if (this.link?.channel.isRunning === true) return this.link
     if (this.#initialize === null || posted.messages[0]?.method === 'initialize') return this.#join()
     this.#opening ??= this.#resume(this.#initialize).finally(() => (this.#opening = null))
     return this.#opening
   }
 
-  async #join(): Promise<Link> {
+  async #join(): Promise<Link<C>> {
     const link = await this.#events.link(this)
     link.members.add(this)
     this.link = link
     return link
   }
 
-  async #resume(initialize: WireMessage): Promise<Link> {
+  async #resume(initialize: WireMessage): Promise<Link<C>> {
     const link = await this.#join()
     if (link.initializing === null) {
-      const timer = setTimeout(() => link.program.kill(new UpstreamFailure('timeout', 'the program did not initialize again in time')), RESUME_MS)
+      const timer = setTimeout(() => link.channel.kill(new UpstreamFailure('timeout', 'the upstream did not initialize again in time')), RESUME_MS)
       link.initializing = link.ask(initialize).finally(() => clearTimeout(timer)).then((response) => {
         if (response?.hasResult === true) link.initializeResult = response.text
       })
@@ -143,17 +148,17 @@ export class StdioSession implements Member {
     if (link.initializeResult === null || protocolVersionOf(link.initializeResult) !== this.#protocolVersion) {
       this.link = null
       link.leave(this)
-      if (link.members.size === 0) void link.program.end()
-      throw new UpstreamFailure('invalid', 'the program that was started again does not initialize as the first one did', false)
+      if (link.members.size === 0) void link.channel.end()
+      throw new UpstreamFailure('invalid', 'the upstream that was started again does not initialize as the first one did', false)
     }
     if (this.#isInitialized && !link.isInitialized) {
       link.isInitialized = true
-      link.program.write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }))
+      link.channel.write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }))
     }
     return link
   }
 
-  #exchange(posted: Posted, link: Link, request: UpstreamRequest): Exchange {
+  #exchange(posted: Posted, link: Link<C>, request: UpstreamRequest): Exchange {
     const exchange = new Exchange({ isBatch: posted.isBatch, timeoutMs: request.timeoutMs, signal: request.signal }, {
       onGivenUp: (given, reason) => link.cancel(given, reason),
       onOver: (over) => {
@@ -165,7 +170,7 @@ export class StdioSession implements Member {
     return exchange
   }
 
-  #request(link: Link, exchange: Exchange, message: WireMessage): void {
+  #request(link: Link<C>, exchange: Exchange, message: WireMessage): void {
     if (message.method === 'initialize') {
       this.#initialize = message
       exchange.headers = [['mcp-session-id', this.id]]
@@ -177,10 +182,10 @@ export class StdioSession implements Member {
     link.request(this, exchange, message)
   }
 
-  #answerLater(link: Link, exchange: Exchange, message: WireMessage): void {
+  #answerLater(link: Link<C>, exchange: Exchange, message: WireMessage): void {
     void link.initializing?.then(() => {
       if (link.initializeResult !== null) this.#answerFrom(link.initializeResult, exchange, message)
-      else exchange.fail(new UpstreamFailure('unreachable', 'the program did not initialize', false))
+      else exchange.fail(new UpstreamFailure('unreachable', 'the upstream did not initialize', false))
     })
   }
 
@@ -189,7 +194,7 @@ export class StdioSession implements Member {
     exchange.respond(0, withId(result, idTextOf(message.text) ?? 'null') ?? result)
   }
 
-  #tell(link: Link, message: WireMessage): void {
+  #tell(link: Link<C>, message: WireMessage): void {
     if (message.method === 'notifications/initialized') {
       this.#isInitialized = true
       if (link.isInitialized) return

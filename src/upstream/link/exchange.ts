@@ -1,12 +1,12 @@
 import type { CancelSignal } from '../../core/cancel-signal.ts'
 import { UpstreamFailure, type HeaderList, type UpstreamAnswer } from '../../core/ports.ts'
-import { EventQueue, wholeBody } from './event-queue.ts'
+import { EventQueue, wholeBody } from '../../core/event-queue.ts'
 import { oneLine, type WireMessage } from './message-text.ts'
 
 export const JSON_TYPE: HeaderList = [['content-type', 'application/json']]
 export const EVENT_STREAM: HeaderList = [['content-type', 'text/event-stream'], ['cache-control', 'no-cache']]
 
-/** One request of a POST, as its program knows it. */
+/** One request of a POST, as its upstream knows it. */
 export interface Awaited {
   /** The caller's id as it was written. */
   idText: string
@@ -33,6 +33,8 @@ export class Exchange {
   /** Sees the response to `initialize` before the caller does. */
   onResult: ((text: string) => void) | null = null
   readonly answer: Promise<UpstreamAnswer>
+  /** Aborts when the caller leaves. */
+  readonly signal: CancelSignal
   readonly #events: ExchangeEvents
   readonly #head = Promise.withResolvers<UpstreamAnswer>()
   #responses: string[] = []
@@ -44,8 +46,9 @@ export class Exchange {
   constructor(options: { isBatch: boolean; timeoutMs: number; signal: CancelSignal }, events: ExchangeEvents) {
     this.isBatch = options.isBatch
     this.#events = events
+    this.signal = options.signal
     this.answer = this.#head.promise
-    this.#timer = setTimeout(() => this.#giveUp(new UpstreamFailure('timeout', 'the program gave no answer in time'), 'The request timed out.'), options.timeoutMs)
+    this.#timer = setTimeout(() => this.#giveUp(new UpstreamFailure('timeout', 'no answer came in time'), 'The request timed out.'), options.timeoutMs)
     const onAbort = () => this.#giveUp(new UpstreamFailure('aborted', 'the call was given up'), 'The caller left.')
     options.signal.addEventListener('abort', onAbort)
     this.#leave = () => options.signal.removeEventListener('abort', onAbort)
@@ -86,11 +89,11 @@ export class Exchange {
       this.#resolveHead({ status: 200, headers: [...EVENT_STREAM, ...this.headers], body: this.#stream })
     }
     this.#stream.push(oneLine(message.text))
-    // A reader too slow for its bound: the program need not go on for it.
+    // A reader too slow for its bound: the upstream need not go on for it.
     if (!this.#stream.isOpen) this.#giveUp(new UpstreamFailure('too_large', 'the caller reads too slowly'), 'The caller reads too slowly.')
   }
 
-  /** The program will not answer. */
+  /** The upstream will not answer. */
   fail(failure: UpstreamFailure): void {
     if (this.#isOver) return
     this.#stream?.fail(failure)
@@ -99,7 +102,15 @@ export class Exchange {
     this.#over()
   }
 
-  /** The caller cancelled: a program may still answer, or never. */
+  /** The upstream refused by a status of its own, which is the answer where that can still be said. */
+  refuse(answer: UpstreamAnswer): void {
+    if (this.#isOver) return
+    if (this.isBatch || this.#stream !== null) return this.fail(new UpstreamFailure('invalid', `the upstream refused a message with status ${answer.status}`))
+    this.#resolveHead(answer)
+    this.#over()
+  }
+
+  /** The caller cancelled: an upstream may still answer, or never. */
   expectLittle(graceMs: number): void {
     if (this.#isOver || this.#stream === null) return
     if (this.#timer !== null) clearTimeout(this.#timer)

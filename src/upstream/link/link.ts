@@ -1,10 +1,36 @@
-import { UpstreamFailure } from '../../core/ports.ts'
-import type { EventQueue } from './event-queue.ts'
+import type { CancelSignal } from '../../core/cancel-signal.ts'
+import { UpstreamFailure, type UpstreamAnswer } from '../../core/ports.ts'
+import type { EventQueue } from '../../core/event-queue.ts'
 import type { Exchange } from './exchange.ts'
 import { idTextOf, readWire, withId, withRestoredId, wireOf, type WireMessage } from './message-text.ts'
-import { Program, type Launch, type ProgramContext } from './program.ts'
 
-/** Whoever speaks to a program through a link: one MCP session. */
+/** What carries messages both ways: the pipes of a program, or the stream and the POSTs of an HTTP+SSE server. */
+export interface Channel {
+  /** False from the moment that nothing more is taken. */
+  readonly isRunning: boolean
+  /** One message. Throws `UpstreamFailure` where nothing of it will arrive; what is learned of a request later is told to its delivery. */
+  write(text: string, delivery?: Delivery): void
+  end(): Promise<void>
+  kill(why: UpstreamFailure): void
+}
+
+/** A request on its way. */
+export interface Delivery {
+  /** Aborts when nobody waits for the response any more. */
+  signal: CancelSignal
+  /** No response will come over the channel: it was lost on the way, or refused with an answer of another kind. */
+  onLost(why: UpstreamFailure | UpstreamAnswer): void
+}
+
+export interface ChannelListener {
+  onMessage(message: Uint8Array | string): void
+  /** Awaited before more is read. */
+  hasRoom(): Promise<void>
+  /** Once, when nothing more will come. `failure` says why, for those who still wait. */
+  onEnd(failure: UpstreamFailure): void
+}
+
+/** Whoever speaks to an upstream through a link: one MCP session. */
 export interface Member {
   readonly exchanges: Set<Exchange>
   /** The open GET stream, for what belongs to no request. */
@@ -16,20 +42,20 @@ export interface Member {
 
 type Waiting = { exchange: Exchange; member: Member } | { settle: (message: WireMessage | null) => void }
 
-/** A caller that does not read holds the program up for this long, then loses its stream. */
+/** A caller that does not read holds the upstream up for this long, then loses its stream. */
 const STALL_MS = 10_000
 const ASKED_MAX = 1024
 
 /**
- * JSON-RPC with one program. Ids of requests are the link's own on the way there, so that no late response meets another request of the same id,
+ * JSON-RPC over one channel. Ids of requests are the link's own on the way there, so that no late response meets another request of the same id,
  * and the caller's on the way back; everything else passes as it was written.
  */
-export class Link {
-  readonly program: Program
+export class Link<C extends Channel = Channel> {
+  readonly channel: C
   readonly members = new Set<Member>()
   readonly #isShared: boolean
   readonly #waiting = new Map<number, Waiting>()
-  /** Whom the program asked: only its own questions may be answered, by whom it asked. */
+  /** Whom the upstream asked: only its own questions may be answered, by whom it asked. */
   readonly #asked = new Map<string, Member>()
   #lastId = 0
   /** What its first member negotiated; the others of a shared program are told the same. */
@@ -38,14 +64,14 @@ export class Link {
   initializing: Promise<void> | null = null
   isInitialized = false
 
-  constructor(launch: Launch, context: ProgramContext, events: { onEnd(link: Link): void }) {
-    this.#isShared = launch.mode === 'shared'
-    this.program = new Program(launch, context, {
-      onLine: (bytes) => this.#receive(bytes),
+  constructor(options: { isShared: boolean; open(listener: ChannelListener): C; onEnd(link: Link<C>): void }) {
+    this.#isShared = options.isShared
+    this.channel = options.open({
+      onMessage: (message) => this.#receive(message),
       hasRoom: () => this.#hasRoom(),
       onEnd: (failure) => {
         this.#end(failure)
-        events.onEnd(this)
+        options.onEnd(this)
       },
     })
   }
@@ -64,32 +90,42 @@ export class Link {
     if (renamed === null) return
     exchange.awaited.set(wireId, { idText: idTextOf(request.text) ?? 'null', method: request.method ?? '', progressToken: token })
     this.#waiting.set(wireId, { exchange, member })
-    this.program.write(renamed)
+    this.channel.write(renamed, { signal: exchange.signal, onLost: (why) => this.#lost(wireId, exchange, why) })
   }
 
-  /** A request of the gateway's own. Resolves to the response, or to null when the program ends. */
+  #lost(wireId: number, exchange: Exchange, why: UpstreamFailure | UpstreamAnswer): void {
+    // A server may hold the POST for as long as it works: what it sends meanwhile shows that it does.
+    const isAtWork = why instanceof UpstreamFailure && why.kind === 'timeout' && exchange.stream !== null
+    if (isAtWork || !this.#waiting.delete(wireId)) return
+    exchange.awaited.delete(wireId)
+    if (why instanceof UpstreamFailure) exchange.fail(why)
+    else exchange.refuse(why)
+    this.cancel(exchange, 'A request of the same batch was lost.')
+  }
+
+  /** A request of the gateway's own. Resolves to the response, or to null when the channel ends. */
   ask(request: WireMessage): Promise<WireMessage | null> {
     const wireId = ++this.#lastId
     const { promise, resolve } = Promise.withResolvers<WireMessage | null>()
     this.#waiting.set(wireId, { settle: resolve })
-    this.program.write(withId(request.text, String(wireId)) ?? request.text)
+    this.channel.write(withId(request.text, String(wireId)) ?? request.text)
     return promise
   }
 
-  /** Sends a caller's notification or its response to a question of the program. What the program must not see is dropped. */
+  /** Sends a caller's notification or its response to a question of the upstream. What the upstream must not see is dropped. */
   tell(member: Member, message: WireMessage): void {
     if (message.method === null) {
       const key = JSON.stringify(message.id)
       if (this.#asked.get(key) !== member) return
       this.#asked.delete(key)
-      this.program.write(message.text)
+      this.channel.write(message.text)
       return
     }
     if (message.method === 'notifications/cancelled') return this.#cancelFor(member, message)
-    this.program.write(message.text)
+    this.channel.write(message.text)
   }
 
-  /** Tells the program that nobody waits for what is left of an exchange. `initialize` must not be cancelled. */
+  /** Tells the upstream that nobody waits for what is left of an exchange. `initialize` must not be cancelled. */
   cancel(exchange: Exchange, reason: string): void {
     for (const [requestId, { method }] of exchange.awaited) {
       this.#waiting.delete(requestId)
@@ -102,7 +138,7 @@ export class Link {
     const key = JSON.stringify(message.params.requestId)
     for (const [wireId, waiting] of this.#waiting) {
       if (!('member' in waiting) || waiting.member !== member || idKeyOf(waiting.exchange.awaited.get(wireId)?.idText) !== key) continue
-      this.program.write(JSON.stringify({ jsonrpc: '2.0', method: message.method, params: { ...message.params, requestId: wireId } }))
+      this.channel.write(JSON.stringify({ jsonrpc: '2.0', method: message.method, params: { ...message.params, requestId: wireId } }))
       waiting.exchange.expectLittle(STALL_MS)
     }
   }
@@ -112,17 +148,17 @@ export class Link {
     for (const [key, asked] of this.#asked) if (asked === member) this.#asked.delete(key)
   }
 
-  #receive(bytes: Uint8Array): void {
-    const message = readWire(bytes)
+  #receive(read: Uint8Array | string): void {
+    const message = readWire(read)
     // Programs print greetings and debug text on their output.
-    if (message === null) return this.#receiveBatch(bytes)
+    if (message === null) return this.#receiveBatch(read)
     this.#dispatch(message)
   }
 
-  #receiveBatch(bytes: Uint8Array): void {
+  #receiveBatch(read: Uint8Array | string): void {
     let value: unknown
     try {
-      value = JSON.parse(new TextDecoder().decode(bytes))
+      value = JSON.parse(typeof read === 'string' ? read : new TextDecoder().decode(read))
     } catch {
       return
     }
@@ -182,7 +218,7 @@ export class Link {
     }
   }
 
-  /** A request of the program to its client. */
+  /** A request of the upstream to its client. */
   #question(message: WireMessage): void {
     const members = this.#isShared ? this.#busyMembers() : [...this.members]
     const [member] = members
@@ -200,10 +236,10 @@ export class Link {
     this.#say({ id: message.id, ...outcome })
   }
 
-  /** Words of the gateway's own. A program that does not read its input, or is gone, misses them: nobody waits for what it would do. */
+  /** Words of the gateway's own. An upstream that does not read, or is gone, misses them: nobody waits for what it would do. */
   #say(message: object): void {
     try {
-      this.program.write(JSON.stringify({ jsonrpc: '2.0', ...message }))
+      this.channel.write(JSON.stringify({ jsonrpc: '2.0', ...message }))
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error
     }

@@ -85,9 +85,9 @@ export interface WireMessage {
 }
 
 /** Null where the line is no JSON-RPC message: programs print greetings and debug text. */
-export function readWire(bytes: Uint8Array): WireMessage | null {
+export function readWire(read: Uint8Array | string): WireMessage | null {
   try {
-    const text = DECODER.decode(bytes)
+    const text = typeof read === 'string' ? read : DECODER.decode(read)
     return wireOf(text, JSON.parse(text))
   } catch {
     return null

@@ -1,4 +1,4 @@
-import { UpstreamFailure, type UpstreamBody } from '../../core/ports.ts'
+import { UpstreamFailure, type UpstreamBody } from './ports.ts'
 
 const ENCODER = new TextEncoder()
 /** Above this much unread, whoever feeds the queue is asked to wait … */
@@ -45,7 +45,7 @@ export class EventQueue implements UpstreamBody {
       return
     }
     // One message larger than that may still pass: the line it came in was bounded.
-    if (this.#held > BYTES_MAX) return this.fail(new UpstreamFailure('too_large', 'the caller does not read its answer as fast as the program writes it'))
+    if (this.#held > BYTES_MAX) return this.fail(new UpstreamFailure('too_large', 'the caller does not read its answer as fast as it is written'))
     this.#chunks.push(chunk)
     this.#held += chunk.length
   }
