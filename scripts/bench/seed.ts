@@ -62,7 +62,7 @@ function connection(inst: Installation, slug: string, upstreamUrl: string): Conn
   return {
     id, organizationId: ORGANIZATION, slug, name: slug, transport: 'http', upstreamUrl, authType: 'bearer', authHeaderName: null,
     sealedCredential: inst.vault.seal('an-upstream-credential-of-usual-length', id), caPem: null, program: null, enabled: true, timeoutMs: 60_000, denials: 'http',
-    storeArguments: true, anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: now, updatedAt: now, suspension: null,
+    storeArguments: true, hideDeniedTools: false, pinTools: 'off', anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: now, updatedAt: now, suspension: null,
   }
 }
 

@@ -198,6 +198,8 @@ function draftConnection(ports: ConnectionPorts, actor: Actor, input: NewConnect
     timeoutMs: input.timeoutMs,
     denials: input.denials,
     storeArguments: input.storeArguments,
+    hideDeniedTools: input.hideDeniedTools,
+    pinTools: input.pinTools,
     anomaly: input.anomaly,
     createdBy: ownerIdOf(actor),
     createdAt: now,
@@ -230,6 +232,8 @@ function changedConnection(ports: ConnectionPorts, actor: Actor, old: Connection
     timeoutMs: change.timeoutMs ?? old.timeoutMs,
     denials: change.denials ?? old.denials,
     storeArguments: change.storeArguments ?? old.storeArguments,
+    hideDeniedTools: change.hideDeniedTools ?? old.hideDeniedTools,
+    pinTools: change.pinTools ?? old.pinTools,
     anomaly: change.anomaly ?? old.anomaly,
     updatedAt: ports.clock.now(),
   }

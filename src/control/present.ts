@@ -53,6 +53,8 @@ export function presentConnection(connection: Connection) {
     timeoutMs: connection.timeoutMs,
     denials: connection.denials,
     storeArguments: connection.storeArguments,
+    hideDeniedTools: connection.hideDeniedTools,
+    pinTools: connection.pinTools,
     anomaly: connection.anomaly,
     createdBy: connection.createdBy,
     createdAt: isoTime(connection.createdAt),

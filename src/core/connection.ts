@@ -18,6 +18,10 @@ export type AuthType = z.infer<typeof AuthType>
 export const DenialStyle = z.enum(['http', 'result'])
 export type DenialStyle = z.infer<typeof DenialStyle>
 
+/** `block`: a tool whose definition changed is not called until a person accepts it. A change is an anomaly either way. */
+export const PinTools = z.enum(['off', 'block'])
+export type PinTools = z.infer<typeof PinTools>
+
 export const AnomalySettings = z.strictObject({
   enabled: z.boolean().default(true),
   /** A window is a spike from this many times the rolling average. */
@@ -58,6 +62,9 @@ export interface Connection {
   timeoutMs: number
   denials: DenialStyle
   storeArguments: boolean
+  /** Leaves out of lists what policies would deny the caller whatever the arguments. */
+  hideDeniedTools: boolean
+  pinTools: PinTools
   anomaly: AnomalySettings
   createdBy: string
   createdAt: EpochMs
@@ -98,6 +105,8 @@ const fields = {
   timeoutMs: z.number().int().min(100).max(3_600_000),
   denials: DenialStyle,
   storeArguments: z.boolean(),
+  hideDeniedTools: z.boolean(),
+  pinTools: PinTools,
 }
 
 export const NewConnection = z.strictObject({
@@ -118,6 +127,8 @@ export const NewConnection = z.strictObject({
   timeoutMs: fields.timeoutMs.default(60_000),
   denials: fields.denials.default('http'),
   storeArguments: fields.storeArguments.default(true),
+  hideDeniedTools: fields.hideDeniedTools.default(false),
+  pinTools: fields.pinTools.default('off'),
   anomaly: AnomalySettings.prefault({}),
 })
 export type NewConnection = z.infer<typeof NewConnection>

@@ -33,7 +33,7 @@ test('20 kills during key rotations leave an installation whose every credential
     await storage.connections.insert({
       id, organizationId, slug: `slug-${count}`, name: id, transport: 'http', upstreamUrl: 'http://127.0.0.1:9/', authType: 'bearer', authHeaderName: null,
       sealedCredential: vault.seal(`secret of ${id}`, id), caPem: null, program: null, enabled: true, timeoutMs: 1_000, denials: 'http', storeArguments: true,
-      anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: 1, updatedAt: 1, suspension: null,
+      hideDeniedTools: false, pinTools: 'off', anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: 1, updatedAt: 1, suspension: null,
     })
   }
   await storage.close()

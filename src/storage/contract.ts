@@ -22,7 +22,7 @@ export function connection(change: Partial<Connection> = {}): Connection {
   return {
     id: 'con_1' as ConnectionId, organizationId: ACME, slug: 'github-prod', name: 'GitHub', transport: 'http', upstreamUrl: 'http://127.0.0.1:9/mcp', authType: 'bearer',
     authHeaderName: null, sealedCredential: Uint8Array.of(1, 2, 3), caPem: null, program: null, enabled: true, timeoutMs: 60_000, denials: 'http', storeArguments: true,
-    anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: 1_000, updatedAt: 1_000, suspension: null, ...change,
+    hideDeniedTools: false, pinTools: 'off', anomaly: AnomalySettings.parse({}), createdBy: 'system', createdAt: 1_000, updatedAt: 1_000, suspension: null, ...change,
   }
 }
 

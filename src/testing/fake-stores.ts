@@ -8,6 +8,7 @@ import type {
   ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, SessionRegistry, SessionStore,
 } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
+import type { KnownTool, ToolStore } from '../core/tools/known-tool.ts'
 
 /* The embedded database's nouns in memory: rows are copied in and out, as a database would. */
 
@@ -99,6 +100,18 @@ export function fakePolicies(): PolicyStore {
       for (const id of deleted) rows.delete(id)
       for (const policy of [...updated, ...inserted]) rows.set(policy.id, { ...policy })
       return ok(undefined)
+    },
+  }
+}
+
+export function fakeTools(): ToolStore {
+  const rows = new Map<string, Map<string, KnownTool>>()
+  return {
+    list: async (connectionId) => [...(rows.get(connectionId)?.values() ?? [])],
+    async save(connectionId, tools) {
+      const known = rows.get(connectionId) ?? new Map<string, KnownTool>()
+      rows.set(connectionId, known)
+      for (const tool of tools) known.set(tool.name, tool)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
-import { AnomalySettings, AuthType, DenialStyle, StdioMode, Transport } from '../../core/connection.ts'
+import { AnomalySettings, AuthType, DenialStyle, PinTools, StdioMode, Transport } from '../../core/connection.ts'
 import { KeyScope } from '../../core/key.ts'
 import { PolicyCase } from '../../core/policy/policy-file.ts'
 import { NewPolicy, Rule } from '../../core/policy/schema.ts'
@@ -21,7 +21,7 @@ export const ConnectionView = z.strictObject({
   id: z.string(), slug: z.string(), name: z.string(), transport: Transport, upstreamUrl: z.string(), authType: AuthType, authHeaderName: z.string().nullable(),
   hasCredential: z.boolean(), caPem: z.string().nullable(), command: z.string().nullable(), args: z.array(z.string()).nullable(),
   envNames: z.array(z.string()).nullable(), cwd: z.string().nullable(), stdioMode: StdioMode.nullable(), enabled: z.boolean(), timeoutMs: z.number(), denials: DenialStyle, storeArguments: z.boolean(),
-  anomaly: AnomalySettings, createdBy: z.string(), createdAt: Time, updatedAt: Time, ...suspension,
+  hideDeniedTools: z.boolean(), pinTools: PinTools, anomaly: AnomalySettings, createdBy: z.string(), createdAt: Time, updatedAt: Time, ...suspension,
 })
 
 export const ProgramView = z.strictObject({
