@@ -42,6 +42,7 @@ import { openStorage } from './storage/open.ts'
 import { lockFolder } from './storage/sqlite/folder-lock.ts'
 import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
+import { bridgeEras } from './upstream/bridge/bridge.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
 import { createStdioUpstreams } from './upstream/stdio/stdio.ts'
@@ -132,6 +133,7 @@ export async function openInstallation(config: Config, options: { version: strin
     log,
   })
   const upstreams = dispatchUpstreams({ http, stdio: programs })
+  const bridged = bridgeEras(upstreams, { now: () => clock.elapsed(), modernOverLegacy: null, legacyOverModern: null })
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
   const limiter = new SlidingWindow()
@@ -170,7 +172,7 @@ export async function openInstallation(config: Config, options: { version: strin
   }
   const control = makeControl(controlPorts)
   const gateway: Gateway = {
-    clock, ids, log, events, calls, sessions, limiter, upstreams, metrics,
+    clock, ids, log, events, calls, sessions, limiter, upstreams: bridged, metrics,
     organizations: stores.organizations,
     keys: stores.keys,
     hashKey: hashApiKey,
@@ -199,6 +201,7 @@ export async function openInstallation(config: Config, options: { version: strin
     rotateMasterKey: (newKey) => rotate({ folder, storage, connections: stores.connections, vault: vault.value, masterKey: masterKey.value, newKey }),
     close: once(async () => {
       events.close()
+      await bridged.close()
       http.close()
       await programs?.close()
       await failures.close()
