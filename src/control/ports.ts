@@ -1,7 +1,8 @@
 import type {
-  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, InvitationStore, KeyStore, McpSessionStore, OidcIdentityStore, OrganizationStore, PersonSessionStore,
-  PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SecondFactorStore, SessionRegistry, SessionStore, Upstreams, Vault,
+  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore,
+  PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
+import type { InvitationStore, OidcIdentityStore, PersonSessionStore, SecondFactorStore } from '../core/person-session.ts'
 import type { IdentityProviders, SignOnStore } from '../core/sign-on.ts'
 import type { ConnectionId } from '../core/ids.ts'
 import type { Result } from '../core/result.ts'

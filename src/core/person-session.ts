@@ -1,4 +1,6 @@
 import type { InvitationId, OrganizationId, PersonId, PersonSessionId } from './ids.ts'
+import type { Person } from './organization.ts'
+import type { Result } from './result.ts'
 import type { Role } from './role.ts'
 import type { EpochMs } from './time.ts'
 
@@ -61,4 +63,57 @@ export interface OidcIdentity {
   subject: string
   personId: PersonId
   createdAt: EpochMs
+}
+
+/** Who is signed in, by the hash of the cookie's token. */
+export interface PersonSessionStore {
+  insert(session: PersonSession): Promise<void>
+  /** Sees the end of a session at once. */
+  findByHash(hash: string): Promise<PersonSession | null>
+  /** Newest first. */
+  list(personId: PersonId): Promise<PersonSession[]>
+  /** False when the person has no such session. */
+  delete(personId: PersonId, id: PersonSessionId): Promise<boolean>
+  /** Ends all of a person's sessions but one, or all; returns how many. */
+  deleteOthers(personId: PersonId, kept: PersonSessionId | null): Promise<number>
+  /** Best effort and batched. */
+  touch(id: PersonSessionId, at: EpochMs): void
+  /** Deletes sessions that ended, or were last seen, before these times; returns how many. */
+  prune(before: { expiresAt: EpochMs; lastSeenAt: EpochMs }): Promise<number>
+}
+
+export interface InvitationStore {
+  insert(invitation: Invitation): Promise<void>
+  findByToken(tokenHash: string): Promise<Invitation | null>
+  get(organizationId: OrganizationId, id: InvitationId): Promise<Invitation | null>
+  list(organizationId: OrganizationId): Promise<Invitation[]>
+  setRole(organizationId: OrganizationId, id: InvitationId, role: Role): Promise<void>
+  delete(organizationId: OrganizationId, id: InvitationId): Promise<void>
+  /** One transaction: uses the invitation up and makes the person. Refuses with `conflict` when it is used, or the address has an account. */
+  accept(id: InvitationId, person: Person): Promise<Result<void>>
+}
+
+export interface SecondFactorStore {
+  get(personId: PersonId): Promise<TotpSecret | null>
+  /** Every one there is, for key rotation. */
+  listAll(): Promise<TotpSecret[]>
+  /** Inserts or replaces a secret that is not confirmed yet. Takes the recovery codes of the one before with it. */
+  begin(secret: TotpSecret): Promise<void>
+  /** One transaction: confirmed from now on, with these recovery codes. */
+  confirm(personId: PersonId, facts: { at: EpochMs; step: number; recoveryHashes: string[] }): Promise<void>
+  delete(personId: PersonId): Promise<void>
+  /** Atomic: true for exactly one asker per step, and never for a step before one that was used. */
+  takeStep(personId: PersonId, step: number): Promise<boolean>
+  /** Atomic: true for exactly one asker per code. */
+  takeRecoveryCode(personId: PersonId, hash: string): Promise<boolean>
+  replaceRecoveryCodes(personId: PersonId, hashes: string[]): Promise<void>
+  countRecoveryCodes(personId: PersonId): Promise<number>
+}
+
+export interface OidcIdentityStore {
+  find(issuer: string, subject: string): Promise<OidcIdentity | null>
+  list(personId: PersonId): Promise<OidcIdentity[]>
+  insert(identity: OidcIdentity): Promise<void>
+  /** False when the person has no such identity. */
+  delete(personId: PersonId, identity: Pick<OidcIdentity, 'issuer' | 'subject'>): Promise<boolean>
 }

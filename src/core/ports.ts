@@ -3,15 +3,14 @@ import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from 
 import type { CancelSignal } from './cancel-signal.ts'
 import type { ApiKey } from './key.ts'
 import type { Connection } from './connection.ts'
-import type { AuditEventId, ConnectionId, InvitationId, KeyId, McpSessionId, OrganizationId, PersonId, PersonSessionId, PolicyId, SessionId } from './ids.ts'
+import type { AuditEventId, ConnectionId, KeyId, McpSessionId, OrganizationId, PersonId, PolicyId, SessionId } from './ids.ts'
 import type { LiveEvent, PublishedEvent } from './live-event.ts'
 import type { Organization, Person, Suspension } from './organization.ts'
-import type { Invitation, OidcIdentity, PersonSession, TotpSecret } from './person-session.ts'
+import type { InvitationStore, OidcIdentityStore, PersonSessionStore, SecondFactorStore, TotpSecret } from './person-session.ts'
 import type { CompiledPolicies } from './policy/compile.ts'
 import type { Policy } from './policy/schema.ts'
 import type { PolicyVersion, PolicyVersionHead, VersionMark } from './policy/version.ts'
 import type { Result } from './result.ts'
-import type { Role } from './role.ts'
 import type { SignOn, SignOnStore } from './sign-on.ts'
 import type { AgentSession, McpSession, McpSessionChange, McpTask, SessionStatus } from './session.ts'
 import type { EpochMs } from './time.ts'
@@ -54,59 +53,6 @@ export interface PersonStore {
   update(person: Person): Promise<void>
   /** One transaction: the person, and with them sessions, second factor, recovery codes and identities. Keys stay, to be revoked by the caller. */
   delete(organizationId: OrganizationId, id: PersonId): Promise<void>
-}
-
-/** Who is signed in, by the hash of the cookie's token. */
-export interface PersonSessionStore {
-  insert(session: PersonSession): Promise<void>
-  /** Sees the end of a session at once. */
-  findByHash(hash: string): Promise<PersonSession | null>
-  /** Newest first. */
-  list(personId: PersonId): Promise<PersonSession[]>
-  /** False when the person has no such session. */
-  delete(personId: PersonId, id: PersonSessionId): Promise<boolean>
-  /** Ends all of a person's sessions but one, or all; returns how many. */
-  deleteOthers(personId: PersonId, kept: PersonSessionId | null): Promise<number>
-  /** Best effort and batched. */
-  touch(id: PersonSessionId, at: EpochMs): void
-  /** Deletes sessions that ended, or were last seen, before these times; returns how many. */
-  prune(before: { expiresAt: EpochMs; lastSeenAt: EpochMs }): Promise<number>
-}
-
-export interface InvitationStore {
-  insert(invitation: Invitation): Promise<void>
-  findByToken(tokenHash: string): Promise<Invitation | null>
-  get(organizationId: OrganizationId, id: InvitationId): Promise<Invitation | null>
-  list(organizationId: OrganizationId): Promise<Invitation[]>
-  setRole(organizationId: OrganizationId, id: InvitationId, role: Role): Promise<void>
-  delete(organizationId: OrganizationId, id: InvitationId): Promise<void>
-  /** One transaction: uses the invitation up and makes the person. Refuses with `conflict` when it is used, or the address has an account. */
-  accept(id: InvitationId, person: Person): Promise<Result<void>>
-}
-
-export interface SecondFactorStore {
-  get(personId: PersonId): Promise<TotpSecret | null>
-  /** Every one there is, for key rotation. */
-  listAll(): Promise<TotpSecret[]>
-  /** Inserts or replaces a secret that is not confirmed yet. Takes the recovery codes of the one before with it. */
-  begin(secret: TotpSecret): Promise<void>
-  /** One transaction: confirmed from now on, with these recovery codes. */
-  confirm(personId: PersonId, facts: { at: EpochMs; step: number; recoveryHashes: string[] }): Promise<void>
-  delete(personId: PersonId): Promise<void>
-  /** Atomic: true for exactly one asker per step, and never for a step before one that was used. */
-  takeStep(personId: PersonId, step: number): Promise<boolean>
-  /** Atomic: true for exactly one asker per code. */
-  takeRecoveryCode(personId: PersonId, hash: string): Promise<boolean>
-  replaceRecoveryCodes(personId: PersonId, hashes: string[]): Promise<void>
-  countRecoveryCodes(personId: PersonId): Promise<number>
-}
-
-export interface OidcIdentityStore {
-  find(issuer: string, subject: string): Promise<OidcIdentity | null>
-  list(personId: PersonId): Promise<OidcIdentity[]>
-  insert(identity: OidcIdentity): Promise<void>
-  /** False when the person has no such identity. */
-  delete(personId: PersonId, identity: Pick<OidcIdentity, 'issuer' | 'subject'>): Promise<boolean>
 }
 
 export interface KeyStore {

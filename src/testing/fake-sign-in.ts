@@ -1,6 +1,8 @@
 import type { TotpCodes } from '../control/ports.ts'
-import type { Invitation, OidcIdentity, PersonSession, TotpSecret } from '../core/person-session.ts'
-import type { InvitationStore, OidcIdentityStore, PersonSessionStore, PersonStore, SecondFactorStore } from '../core/ports.ts'
+import type {
+  Invitation, InvitationStore, OidcIdentity, OidcIdentityStore, PersonSession, PersonSessionStore, SecondFactorStore, TotpSecret,
+} from '../core/person-session.ts'
+import type { PersonStore } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { IdentityProviders, OidcBinding, OidcClient, SignOn, SignOnStore, VerifiedIdentity } from '../core/sign-on.ts'
 

@@ -1,8 +1,7 @@
 import type { Database } from 'bun:sqlite'
 import { z } from 'zod'
 import type { PersonId } from '../../core/ids.ts'
-import type { OidcIdentity } from '../../core/person-session.ts'
-import type { OidcIdentityStore } from '../../core/ports.ts'
+import type { OidcIdentity, OidcIdentityStore } from '../../core/person-session.ts'
 import type { Durably } from './durable.ts'
 
 const Row = z.object({ issuer: z.string(), subject: z.string(), person_id: z.string(), created_at: z.number() })

@@ -1,8 +1,7 @@
 import type { Database } from 'bun:sqlite'
 import { z } from 'zod'
 import type { PersonId } from '../../core/ids.ts'
-import type { TotpSecret } from '../../core/person-session.ts'
-import type { SecondFactorStore } from '../../core/ports.ts'
+import type { TotpSecret, SecondFactorStore } from '../../core/person-session.ts'
 import type { Durably } from './durable.ts'
 
 const Row = z.object({ person_id: z.string(), sealed_secret: z.instanceof(Uint8Array), confirmed_at: z.number().nullable(), last_step: z.number() })
