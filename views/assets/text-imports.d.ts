@@ -3,6 +3,10 @@ declare module '*.css' {
   const text: string
   export default text
 }
+declare module '*/copy.js' {
+  const text: string
+  export default text
+}
 declare module '*/live.js' {
   const text: string
   export default text
