@@ -73,5 +73,5 @@ export function peopleDoor(inst: Installation): PeopleHandler {
 
 /** The pages of the people who are signed in. */
 export function dashboardDoor(inst: Installation): PeopleHandler {
-  return dashboardPages({ control: inst.control, clock: inst.clock, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
+  return dashboardPages({ control: inst.control, events: inst.events, accessChanges: inst.controlPorts.accessChanges, clock: inst.clock, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
 }

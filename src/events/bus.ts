@@ -189,6 +189,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { subscribe
   return {
     publish,
     subscribe,
+    position: (organizationId) => channels.get(organizationId)?.head ?? 0,
     subscriberCount: () => subscriberCount,
     /** Ends every subscription; what is published afterwards goes nowhere. */
     close() {

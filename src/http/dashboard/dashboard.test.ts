@@ -26,7 +26,7 @@ async function pages() {
   const world = await testControl()
   const resolve = async (role: string): Promise<SignedInPerson | null> =>
     role === 'nobody' ? null : { actor: actorOf(role as Role), person: personOf(ORGANIZATION, role as Role), csrfToken: `csrf-${role}`, session: {} as SignedInPerson['session'] }
-  const door = dashboardPages({ control: { ...world.control, signIn: { ...world.control.signIn, resolve } }, clock: world.clock, publicUrl: undefined, nextRequestId: () => 'req_1' })
+  const door = dashboardPages({ control: { ...world.control, signIn: { ...world.control.signIn, resolve } }, events: world.events, accessChanges: world.accessChanges, clock: world.clock, publicUrl: undefined, nextRequestId: () => 'req_1' })
   const ask = async (role: string, path: string, form?: Record<string, string>, headers: Record<string, string> = { origin: ORIGIN }) => {
     const init = form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }
     const response = await door.handle(new Request(`${ORIGIN}${path}`, { ...init, headers: { cookie: `${SESSION_COOKIE}=${role}`, ...headers } }), path.split('?')[0] ?? '', null)

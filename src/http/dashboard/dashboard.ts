@@ -1,10 +1,10 @@
 import { refuse } from '../../core/result.ts'
 import type { Control } from '../../control/control.ts'
-import type { SignedInPerson } from '../../control/sign-in.ts'
 import type { PeopleHandler } from '../router.ts'
 import { serveAsset } from './assets.ts'
 import { AUDIT_PAGES } from './audit-page.ts'
 import { CONNECTION_PAGES } from './connections-page.ts'
+import { liveCalls, type LiveCallsDeps } from './live-calls.ts'
 import { OBSERVE_PAGES } from './observe-page.ts'
 import { seeOther, type PageRequest } from './page.ts'
 import type { PageTable } from './page-table.ts'
@@ -14,6 +14,8 @@ import { ownForm, refusedPage, type Asked } from './shown.ts'
 
 export interface DashboardDeps {
   control: Control
+  events: LiveCallsDeps['events']
+  accessChanges: LiveCallsDeps['accessChanges']
   clock: { now(): number }
   publicUrl: string | undefined
   nextRequestId(): string
@@ -28,13 +30,14 @@ const NOT_OUR_FORM = 'This form is not one of this page’s, or it is too old. O
 /** Everything that a signed-in person looks at. Each operation checks the person's role itself. */
 export function dashboardPages(deps: DashboardDeps): PeopleHandler {
   const resolvePerson = personFromRequest(deps.control.signIn)
+  const live = liveCalls({ audit: deps.control.audit, events: deps.events, accessChanges: deps.accessChanges, clock: deps.clock })
   return {
     async handle(request, path, ip) {
       if (path.startsWith('/assets/')) return serveAsset(request, path)
       const page: PageRequest = { request, path, origin: { ip, userAgent: request.headers.get('user-agent'), requestId: deps.nextRequestId() } }
       const me = await resolvePerson(request)
       if (me === null) return toSignIn(page)
-      const asked = askedBy(deps, page, me)
+      const asked = askedBy(deps, { page, me, live, resolveAgain: () => resolvePerson(request) })
       if (request.method === 'GET') {
         const found = find(SHOWN, path)
         return found === null ? refusedPage(asked, refuse('not_found', 'There is no such page.')) : found.value(asked, found.name)
@@ -50,15 +53,16 @@ export function dashboardPages(deps: DashboardDeps): PeopleHandler {
 /** A part of a page cannot show the sign-in: htmx then loads the whole. */
 function toSignIn(page: PageRequest): Response {
   const { pathname, search } = new URL(page.request.url)
-  const next = page.request.method === 'GET' && pathname !== '/feed' ? `${pathname}${search}` : '/'
+  const next = page.request.method === 'GET' && !pathname.startsWith('/feed') ? `${pathname}${search}` : '/'
   const location = `/login?next=${encodeURIComponent(next)}`
   return page.request.headers.get('hx-request') === 'true' ? new Response(null, { status: 204, headers: { 'hx-redirect': location, 'cache-control': 'no-store' } }) : seeOther(page, location)
 }
 
-function askedBy({ control, clock, publicUrl }: DashboardDeps, page: PageRequest, me: SignedInPerson): Asked {
+function askedBy({ control, clock, publicUrl }: DashboardDeps, facts: Pick<Asked, 'page' | 'me' | 'live' | 'resolveAgain'>): Asked {
+  const { page, me } = facts
   const url = new URL(page.request.url)
   const viewer = { name: me.person.name === '' ? me.person.email : me.person.name, csrfToken: me.csrfToken, now: clock.now() }
-  return { page, me, viewer, query: url.searchParams, control, baseUrl: (publicUrl ?? url.origin).replace(/\/$/, '') }
+  return { ...facts, viewer, query: url.searchParams, control, baseUrl: (publicUrl ?? url.origin).replace(/\/$/, '') }
 }
 
 function find<T>(table: [RegExp, T][], path: string): { value: T; name: string } | null {

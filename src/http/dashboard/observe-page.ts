@@ -1,9 +1,11 @@
 import { LatestCalls, ObservePage } from '../../../views/pages/observe.tsx'
+import { SHELL_HEADERS } from '../../../views/shell.tsx'
+import { FEED_ROWS } from './live-calls.ts'
 import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
 
 export const OBSERVE_PAGES: PageTable = {
-  shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed]],
+  shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed], [/^\/feed\/live$/, followFeed]],
   done: [],
 }
 
@@ -16,7 +18,6 @@ const RANGES = [
   { value: '7d', label: '7 d', minutes: 10_080, parts: 42 },
   { value: '30d', label: '30 d', minutes: 43_200, parts: 30 },
 ] as const
-const FEED_ROWS = 12
 
 export async function showObserve(asked: Asked): Promise<Response> {
   const { me, viewer, query, control } = asked
@@ -37,4 +38,12 @@ export async function showFeed(asked: Asked): Promise<Response> {
   const latest = await asked.control.audit.query(asked.me.actor, { type: 'tool_call' }, { limit: FEED_ROWS })
   if (!latest.ok) return refusedPage(asked, latest)
   return shown(asked, await LatestCalls({ latest: latest.value.items, now: asked.viewer.now }))
+}
+
+/** The same list, sent anew whenever there are other calls. */
+export async function followFeed(asked: Asked): Promise<Response> {
+  const { me, page, live, resolveAgain } = asked
+  const opened = live.open({ me, signal: page.request.signal, resolveAgain })
+  if (!opened.ok) return refusedPage(asked, opened)
+  return new Response(opened.value, { headers: { ...SHELL_HEADERS, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no', 'x-igris-request-id': page.origin.requestId } })
 }

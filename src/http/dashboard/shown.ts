@@ -4,6 +4,7 @@ import type { Control } from '../../control/control.ts'
 import type { SignedInPerson } from '../../control/sign-in.ts'
 import type { Refusal } from '../../core/result.ts'
 import { isSameOrigin } from '../same-origin.ts'
+import type { LiveCalls } from './live-calls.ts'
 import { readForm, retryHeader, statusOf, type PageRequest } from './page.ts'
 
 /** A page asked for by a person who is signed in. */
@@ -13,6 +14,9 @@ export interface Asked {
   viewer: Viewer
   query: URLSearchParams
   control: Control
+  live: LiveCalls
+  /** The person, should they still be signed in. */
+  resolveAgain(): Promise<SignedInPerson | null>
   /** Where people reach this server. */
   baseUrl: string
 }
