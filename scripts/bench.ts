@@ -3,12 +3,14 @@
 //   bun scripts/bench.ts --quick             below one minute, rougher
 //   bun scripts/bench.ts --only latency      one row (may be given several times)
 //   bun scripts/bench.ts --rows 10000000     size of the large record
+//   bun scripts/bench.ts --keep FOLDER         keeps the large installation there for the next run
 //   bun scripts/bench.ts --json results.json the same as a file
 //   bun scripts/bench.ts --binary PATH       another executable, or src/main.ts
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Bench } from './bench/bench.ts'
 import { startUpstream } from './bench/contestants.ts'
 import { startGenerator } from './bench/measure.ts'
 import { printReport } from './bench/report.ts'
@@ -17,7 +19,7 @@ import { ROWS } from './bench/rows.ts'
 import { builtBinary } from './build.ts'
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean' }, only: { type: 'string', multiple: true }, rows: { type: 'string' }, json: { type: 'string' }, binary: { type: 'string' } },
+  options: { quick: { type: 'boolean' }, only: { type: 'string', multiple: true }, rows: { type: 'string' }, keep: { type: 'string' }, json: { type: 'string' }, binary: { type: 'string' } },
 })
 const names = values.only ?? Object.keys(ROWS)
 const unknown = names.filter((name) => !Object.hasOwn(ROWS, name))
@@ -33,10 +35,11 @@ const upstream = await startUpstream()
 const generator = startGenerator()
 const reports: RowReport[] = []
 console.log(`Igris ${binary}\n${cpus().length} CPUs (${cpus()[0]?.model ?? 'unknown'}), Bun ${Bun.version}. Ratios and CPU per call travel between machines; the rest does not.`)
+const bench: Bench = { binary, folder, upstream, generator, isQuick: values.quick === true, auditRows, kept: values.keep === undefined ? null : resolve(values.keep) }
 try {
   for (const name of names) {
     const startedAt = performance.now()
-    const report = await ROWS[name]?.({ binary, folder, upstream, generator, isQuick: values.quick === true, auditRows })
+    const report = await ROWS[name]?.(bench)
     if (report === undefined) continue
     reports.push(report)
     printReport(report)

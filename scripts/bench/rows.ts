@@ -1,30 +1,23 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Bench } from './bench.ts'
 import { direct, msToFirstAnswer, startIgris, startNginx, startPlainProxy } from './contestants.ts'
 import type { Contestant } from './contestants.ts'
+import { dashboards, pages } from './dashboard-rows.ts'
 import { measure, median, medianOf } from './measure.ts'
-import type { Generator, Measured } from './measure.ts'
+import type { Measured } from './measure.ts'
 import { PEERS, startPeer } from './peers.ts'
+import { largePlace, seeded } from './places.ts'
+import type { Place } from './places.ts'
 import { residentMiB } from './processes.ts'
-import type { Running } from './processes.ts'
 import { shown } from './report.ts'
 import type { Line, RowReport } from './report.ts'
-import { seedFolder, withAuditLog } from './seed.ts'
-
-/** What all rows share. Everything below `folder` goes away with the bench. */
-export interface Bench {
-  binary: string
-  folder: string
-  upstream: Running
-  generator: Generator
-  isQuick: boolean
-  auditRows: number
-}
+import { withAuditLog } from './seed.ts'
 
 const OPEN_PACE = { perSecond: 500 }
 const CLOSED_PACE = { callers: 32 }
 
-export const ROWS: Record<string, (bench: Bench) => Promise<RowReport>> = { latency, throughput, stream, growth, start, memory, query }
+export const ROWS: Record<string, (bench: Bench) => Promise<RowReport>> = { latency, throughput, stream, growth, start, memory, query, pages, dashboards }
 
 async function latency(bench: Bench): Promise<RowReport> {
   const { igris } = await freshIgris(bench, 'latency')
@@ -119,7 +112,7 @@ async function start(bench: Bench): Promise<RowReport> {
   const rounds = bench.isQuick ? 3 : 9
   const fresh: number[] = []
   const aged: number[] = []
-  const old = await seeded(bench, 'start-old', { policies: 1, keys: 1, rows: bench.auditRows })
+  const old = await largePlace(bench)
   for (let round = 0; round < rounds; round++) {
     const young = await seeded(bench, `start-${round}`, { policies: 1, keys: 1, rows: 0 })
     fresh.push(await firstAnswerMs(bench, young))
@@ -170,7 +163,7 @@ const FILTERS: Record<string, Record<string, unknown>> = {
 }
 
 async function query(bench: Bench): Promise<RowReport> {
-  const place = await seeded(bench, 'query', { policies: 1, keys: 1, rows: bench.auditRows })
+  const place = await largePlace(bench)
   return withAuditLog(place.folder, async (page) => {
     const times: [string, number][] = []
     for (const [name, filter] of Object.entries(FILTERS)) {
@@ -190,17 +183,6 @@ async function query(bench: Bench): Promise<RowReport> {
       verdicts: [{ says: 'slowest filter', value: `${shown(slowest, 0)} ms`, target: '≤ 100 ms (10 million rows)', met: slowest <= 100 }],
     }
   })
-}
-
-interface Place {
-  folder: string
-  keys: string[]
-}
-
-async function seeded(bench: Bench, name: string, size: { policies: number; keys: number; rows: number }): Promise<Place> {
-  const folder = join(bench.folder, name)
-  mkdirSync(folder, { recursive: true })
-  return { folder, keys: await seedFolder({ folder, upstreamPort: bench.upstream.port, ...size }) }
 }
 
 async function freshIgris(bench: Bench, place: string, slug = 'bench', size: { name?: string; policies: number; keys: number; rows: number } = { policies: 1, keys: 1, rows: 0 }): Promise<{ igris: Contestant }> {

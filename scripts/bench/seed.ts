@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config.ts'
 import type { AuditEvent } from '../../src/core/audit.ts'
 import { AnomalySettings } from '../../src/core/connection.ts'
 import type { Connection } from '../../src/core/connection.ts'
-import type { ConnectionId, KeyId, OrganizationId, PolicyId, SessionId } from '../../src/core/ids.ts'
+import type { ConnectionId, KeyId, OrganizationId, PersonId, PolicyId, SessionId } from '../../src/core/ids.ts'
 import type { Policy } from '../../src/core/policy/schema.ts'
 import { openInstallation } from '../../src/installation.ts'
 import type { Installation } from '../../src/installation.ts'
@@ -19,7 +19,12 @@ export interface Seed {
   policies: number
   keys: number
   rows: number
+  /** Besides the measured ones. */
+  connections?: number
 }
+
+/** Who looks at the dashboard. */
+export const OWNER = { email: 'owner@example.com', password: 'correct-horse-battery' }
 
 /** Fills a fresh folder through the product's own storage. Resolves to the keys. */
 export async function seedFolder(seed: Seed): Promise<string[]> {
@@ -28,11 +33,28 @@ export async function seedFolder(seed: Seed): Promise<string[]> {
     await inst.storage.organizations.insert({ id: ORGANIZATION, name: 'Bench', createdAt: Date.now(), suspension: null })
     await inst.storage.connections.insert(connection(inst, 'bench', `http://127.0.0.1:${seed.upstreamPort}/mcp`))
     await inst.storage.connections.insert(connection(inst, 'stream', `http://127.0.0.1:${seed.upstreamPort}/sse`))
+    for (let number = 0; number < (seed.connections ?? 0); number++) await inst.storage.connections.insert(connection(inst, `con-${number}`, `http://127.0.0.1:${seed.upstreamPort}/mcp`))
+    await inst.storage.people.insert({
+      id: 'per_owner' as PersonId, organizationId: ORGANIZATION, email: OWNER.email, name: '', role: 'owner', passwordHash: await inst.controlPorts.hashPassword(OWNER.password), createdAt: Date.now(),
+    })
     const keys = await addKeys(inst, seed.keys)
     for (let number = 1; number < seed.policies; number++) await inst.storage.policies.insert(policy(number, seed.policies))
     await inst.storage.policies.insert(decidingPolicy(seed.policies))
     await addRows(inst, seed.rows)
     return keys
+  } finally {
+    await inst.close()
+  }
+}
+
+/** The measured connection leads to an upstream of this run. */
+export async function pointAt(folder: string, upstreamPort: number): Promise<void> {
+  const inst = await open(folder)
+  try {
+    const bench = await inst.storage.connections.findBySlug(ORGANIZATION, 'bench')
+    if (bench === null) throw new Error(`${folder} is no installation of this bench`)
+    const updated = await inst.storage.connections.update({ ...bench, upstreamUrl: `http://127.0.0.1:${upstreamPort}/mcp` })
+    if (!updated.ok) throw new Error(updated.message)
   } finally {
     await inst.close()
   }
