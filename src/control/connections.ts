@@ -7,6 +7,7 @@ import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongFi
 import { governanceTurn } from './in-turn.ts'
 import type { ControlPorts } from './ports.ts'
 import { changedProgram, draftProgram, isOtherProgram, mayStartPrograms, presentProgram, strayProgramField, type ProgramView, type UpstreamFields } from './programs.ts'
+import { deletionMark } from './policy-history.ts'
 import { presentConnection, presentPolicy, SEALED, type ConnectionView } from './present.ts'
 import type { ProbeReport } from './probe-upstream.ts'
 import { recordChange } from './record-change.ts'
@@ -47,7 +48,7 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       const after = recorded(row, row.sealedCredential !== null)
       return recordChange(ports, actor, { method: 'connection.create', connection: row.slug, after }, async () => {
         // What a crash in the middle of a deletion left behind was meant for another connection.
-        await forgetSlug(ports, row)
+        await forgetSlug(ports, actor, row, row.createdAt - 1)
         const inserted = await ports.connections.insert(row)
         if (!inserted.ok) return slugTaken(row.slug)
         await addToMakersKey(ports, actor, row.slug)
@@ -150,18 +151,18 @@ async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: stri
     ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
     ports.programs?.end(connection.id)
     await ports.mcpSessions.deleteByConnection(connection.id)
-    await forgetSlug(ports, connection)
+    await forgetSlug(ports, actor, connection, ports.clock.now())
     ports.accessChanges.announce()
     return ok(presentConnection(connection))
   })
 }
 
 /** A later connection of the same slug must not inherit what was allowed for this one, nor the keys that were trusted with it. */
-async function forgetSlug(ports: ConnectionPorts, { organizationId, slug }: Pick<Connection, 'organizationId' | 'slug'>): Promise<void> {
+async function forgetSlug(ports: ConnectionPorts, actor: Actor, { organizationId, slug }: Pick<Connection, 'organizationId' | 'slug'>, at: number): Promise<void> {
   const keys = await keysListing(ports, { organizationId, slug })
   await Promise.all(keys.map((key) => ports.keys.setConnections(organizationId, key.id, (key.connections ?? []).filter((listed) => listed !== slug))))
   const policies = (await ports.policies.list(organizationId)).filter((policy) => policy.connection === slug)
-  for (const policy of policies) await ports.policies.delete(organizationId, policy.id)
+  for (const policy of policies) await ports.policies.delete(organizationId, policy.id, deletionMark(actor, at, 'deleted with its connection'))
   if (policies.length > 0) await ports.policyBook.changed(organizationId)
 }
 

@@ -12,7 +12,9 @@ import type { EpochMs } from '../core/time.ts'
 import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import { applyPolicies, type AppliedPolicies, type PolicyApplication } from './policy-apply.ts'
-import { nameTaken, requireGoverned, settled, type PolicyPorts } from './policy-placing.ts'
+import { changedSince, deletionMark, markOf, policyHistory, type PolicyHistory } from './policy-history.ts'
+import { movePolicy } from './policy-move.ts'
+import { lastPosition, nameTaken, requireGoverned, settled, withChange, type DraftChange, type PolicyPorts } from './policy-placing.ts'
 import { policyRehearsals, type Rehearsals } from './policy-rehearsal.ts'
 import { presentPolicy, type PolicyView } from './present.ts'
 import { recordChange } from './record-change.ts'
@@ -31,6 +33,8 @@ export interface Simulation {
   at?: EpochMs
   /** Judged by these instead of the stored ones, in evaluation order. */
   policies?: NewPolicy[]
+  /** Judged by the stored ones with this one saved. Not together with `policies`. */
+  change?: DraftChange
   /** Also what each rule said that was asked. */
   explain?: boolean
 }
@@ -45,14 +49,19 @@ export interface SimulationReport {
   omitted?: number
 }
 
-export interface PolicyControl extends Rehearsals {
+export interface PolicyControl extends Rehearsals, PolicyHistory {
   create(actor: Actor, input: NewPolicy): Promise<Result<PolicyView>>
   get(actor: Actor, id: string): Promise<Result<PolicyView>>
   /** All within the actor's reach, in evaluation order. */
   list(actor: Actor): Promise<Result<PolicyView[]>>
-  /** Replaces the whole policy; what the new one does not say is back at its default. */
-  replace(actor: Actor, id: string, input: NewPolicy): Promise<Result<PolicyView>>
-  delete(actor: Actor, id: string): Promise<Result<PolicyView>>
+  /**
+   * Replaces the whole policy; what the new one does not say is back at its default. With `expected`, the version that was looked at: refuses
+   * with `conflict` when somebody changed the policy since.
+   */
+  replace(actor: Actor, id: string, input: NewPolicy, expected?: number): Promise<Result<PolicyView>>
+  delete(actor: Actor, id: string, expected?: number): Promise<Result<PolicyView>>
+  /** Puts it before another policy of the same reach in the order, or last. */
+  move(actor: Actor, id: string, before: string | null): Promise<Result<PolicyView>>
   /** What would be decided. Changes nothing, sends nothing, uses up no rate limit. */
   simulate(actor: Actor, simulation: Simulation): Promise<Result<SimulationReport>>
   /** Makes a list of policies the state of things in one step: no call is judged by a mixture of old and new. */
@@ -66,17 +75,21 @@ export function policyControl(ports: PolicyPorts): PolicyControl {
   const writes = policyWrites(ports)
   // What is read for a change must still hold when it is made, so changes of one organization go one after the other.
   const inTurn = <T>(actor: Actor, work: () => Promise<T>) => ports.inTurn(governanceTurn(actor.organizationId), work)
+  const history = policyHistory(ports)
   return {
     ...policyReads(ports),
     ...policyRehearsals(ports),
+    ...history,
+    restore: (actor, id, version, expected) => inTurn(actor, () => history.restore(actor, id, version, expected)),
     create: (actor, input) => inTurn(actor, () => writes.create(actor, input)),
-    replace: (actor, id, input) => inTurn(actor, () => writes.replace(actor, id, input)),
-    delete: (actor, id) => inTurn(actor, () => writes.delete(actor, id)),
+    replace: (actor, id, input, expected) => inTurn(actor, () => writes.replace(actor, id, input, expected)),
+    delete: (actor, id, expected) => inTurn(actor, () => writes.delete(actor, id, expected)),
+    move: (actor, id, before) => inTurn(actor, () => writes.move(actor, id, before)),
     apply: (actor, application) => inTurn(actor, () => applyPolicies(ports, actor, application)),
   }
 }
 
-function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'replace' | 'delete'> {
+function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'replace' | 'delete' | 'move'> {
   return {
     async create(actor, input) {
       const allowed = await requireGoverned(ports, actor, input.connection)
@@ -94,16 +107,18 @@ function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'repla
       }
       const change = { method: 'policy.create', connection: policy.connection, after: presentPolicy(policy) }
       return recordChange(ports, actor, change, async () => {
-        const inserted = await ports.policies.insert(policy)
+        const inserted = await ports.policies.insert(policy, markOf(actor, now, null, policy))
         if (!inserted.ok) return nameTaken(input.name)
         await ports.policyBook.changed(actor.organizationId)
         return ok(presentPolicy(policy))
       })
     },
 
-    async replace(actor, id, input) {
+    async replace(actor, id, input, expected) {
       const found = await reachPolicy(ports, actor, 'governance.write', id)
       if (!found.ok) return found
+      const stale = expected === undefined ? null : await changedSince(ports, actor, found.value.id, expected)
+      if (stale !== null) return stale
       const allowed = await requireGoverned(ports, actor, input.connection)
       if (!allowed.ok) return allowed
       const old = found.value
@@ -113,23 +128,30 @@ function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'repla
       const next: Policy = { ...old, ...settled(input, position), updatedAt: ports.clock.now() }
       const change = { method: 'policy.replace', connection: next.connection, before: presentPolicy(old), after: presentPolicy(next) }
       return recordChange(ports, actor, change, async () => {
-        const updated = await ports.policies.update(next)
+        const updated = await ports.policies.update(next, markOf(actor, next.updatedAt, old, next))
         if (!updated.ok) return nameTaken(input.name)
         await ports.policyBook.changed(actor.organizationId)
         return ok(presentPolicy(next))
       })
     },
 
-    async delete(actor, id) {
+    async delete(actor, id, expected) {
       const found = await reachPolicy(ports, actor, 'governance.write', id)
       if (!found.ok) return found
+      const stale = expected === undefined ? null : await changedSince(ports, actor, found.value.id, expected)
+      if (stale !== null) return stale
       const policy = found.value
       const change = { method: 'policy.delete', connection: policy.connection, before: presentPolicy(policy) }
       return recordChange(ports, actor, change, async () => {
-        await ports.policies.delete(actor.organizationId, policy.id)
+        await ports.policies.delete(actor.organizationId, policy.id, deletionMark(actor, ports.clock.now()))
         await ports.policyBook.changed(actor.organizationId)
         return ok(presentPolicy(policy))
       })
+    },
+
+    async move(actor, id, before) {
+      const found = await reachPolicy(ports, actor, 'governance.write', id)
+      return found.ok ? movePolicy(ports, actor, found.value, before) : found
     },
   }
 }
@@ -155,8 +177,9 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       if (!extent.ok) return extent
       const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
       if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
-      const against = simulation.policies === undefined ? 'stored' : 'draft'
-      const policies = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : draftPolicies(simulation.policies)
+      const against = simulation.policies === undefined && simulation.change === undefined ? 'stored' : 'draft'
+      const stored = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : []
+      const policies = simulation.policies !== undefined ? draftPolicies(simulation.policies) : simulation.change === undefined ? stored : withChange(stored, simulation.change)
       const compiled = compilePolicies(policies)
       const facts = imaginedFacts(simulation, ports.clock.now())
       if (simulation.explain !== true) return ok({ decision: presentDecision(decide(compiled, facts), against), against })
@@ -204,9 +227,4 @@ async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'govern
   // A policy is within reach when its connection is: who typed it does not matter.
   const connection = policy.connection === null ? null : await ports.connections.findBySlug(actor.organizationId, policy.connection)
   return connection !== null && isReachable(actor, extent.value, connection) ? ok(policy) : missing('policy')
-}
-
-function lastPosition(policies: Policy[], connection: string | null): number {
-  const positions = policies.filter((policy) => policy.connection === connection).map((policy) => policy.position)
-  return positions.length === 0 ? 0 : Math.min(Math.max(...positions) + 1, 1_000_000)
 }

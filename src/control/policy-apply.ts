@@ -2,8 +2,10 @@ import type { Actor } from '../core/caller.ts'
 import type { PolicyId } from '../core/ids.ts'
 import { contentOf, isSame, planPolicies, type PlannedChange, type PolicyContent } from '../core/policy/plan.ts'
 import type { NewPolicy, Policy } from '../core/policy/schema.ts'
+import type { VersionMark } from '../core/policy/version.ts'
 import { ok, type Refusal, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, requireReach } from './access.ts'
+import { deletionMark, markOf } from './policy-history.ts'
 import { nameTaken, requireGoverned, settled, type PolicyPorts } from './policy-placing.ts'
 import { presentPolicy } from './present.ts'
 import { recordChanges, type Change } from './record-change.ts'
@@ -55,15 +57,28 @@ export async function applyPolicies(ports: PolicyPorts, actor: Actor, { policies
   const effective = planned.flatMap((change, at) => (change.kind === 'unchanged' ? [] : [{ change, next: made[at] ?? null }]))
   if (dryRun || effective.length === 0) return ok(report())
   return recordChanges(ports, actor, effective.map(({ change, next }) => recorded(change, next)), async () => {
+    const marks = marksOf(actor, ports.clock.now(), effective)
     const changed = await ports.policies.changeMany(actor.organizationId, {
       inserted: effective.flatMap(({ change, next }) => (change.kind === 'create' && next !== null ? [next] : [])),
       updated: effective.flatMap(({ change, next }) => (change.kind !== 'create' && next !== null ? [next] : [])),
       deleted: effective.flatMap(({ change }) => (change.kind === 'delete' ? [change.stored.id] : [])),
+      marks,
     })
     if (!changed.ok) return changed
     await ports.policyBook.changed(actor.organizationId)
     return ok(report())
   })
+}
+
+function marksOf(actor: Actor, now: number, effective: { change: PlannedChange; next: Policy | null }[]): Map<PolicyId, VersionMark> {
+  const marks = new Map<PolicyId, VersionMark>()
+  for (const { change, next } of effective) {
+    const old = 'stored' in change ? change.stored : null
+    const mark = next === null ? deletionMark(actor, now) : markOf(actor, now, old, next)
+    const id = next?.id ?? old?.id
+    if (mark !== undefined && id !== undefined) marks.set(id, mark)
+  }
+  return marks
 }
 
 /** Each policy of the list must be one that the actor may put there, and no name may belong to a policy out of reach. */

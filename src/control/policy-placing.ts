@@ -1,5 +1,5 @@
 import type { Actor } from '../core/caller.ts'
-import type { NewPolicy } from '../core/policy/schema.ts'
+import type { NewPolicy, Policy } from '../core/policy/schema.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
 import { isReachable, requireReach, wrongField } from './access.ts'
 import type { ControlPorts } from './ports.ts'
@@ -8,7 +8,7 @@ import type { ControlPorts } from './ports.ts'
  * What every way to write a policy shares, one at a time or a whole list.
  */
 
-export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyBook' | 'auditLog' | 'inTurn'>
+export type PolicyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'policies' | 'policyVersions' | 'policyBook' | 'auditLog' | 'inTurn'>
 
 /** That the actor may put a policy on this connection (null: on all of them). */
 export async function requireGoverned(ports: Pick<PolicyPorts, 'connections'>, actor: Actor, slug: string | null): Promise<Result<void>> {
@@ -35,6 +35,30 @@ export function settled(input: NewPolicy, position: number) {
     description: input.description ?? null,
     rules: input.rules,
   }
+}
+
+/** The place after all others of the same reach. */
+export function lastPosition(policies: readonly Policy[], connection: string | null): number {
+  const positions = policies.filter((policy) => policy.connection === connection).map((policy) => policy.position)
+  return positions.length === 0 ? 0 : Math.min(Math.max(...positions) + 1, 1_000_000)
+}
+
+/** One policy that is not saved yet, among those that are. */
+export interface DraftChange {
+  /** The stored policy in whose stead it comes; null: a new one. */
+  id: string | null
+  policy: NewPolicy
+}
+
+/** All policies as they would be with this one saved. */
+export function withChange(policies: readonly Policy[], { id, policy: input }: DraftChange): Policy[] {
+  const old = policies.find((policy) => policy.id === id) ?? null
+  const others = policies.filter((policy) => policy !== old)
+  const position = input.position ?? (old !== null && old.connection === input.connection ? old.position : lastPosition(others, input.connection))
+  const next: Policy = {
+    id: 'draft' as Policy['id'], organizationId: '' as Policy['organizationId'], createdBy: '', createdAt: Number.MAX_SAFE_INTEGER, updatedAt: 0, ...old, ...settled(input, position),
+  }
+  return [...others, next]
 }
 
 export function nameTaken(name: string) {

@@ -9,9 +9,10 @@ import { ok, refuse, type Result } from '../core/result.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
 import { isReachable, narrower, requireReach, wrongField } from './access.ts'
 import { isOwn, ownSince } from './audit.ts'
+import { withChange, type DraftChange } from './policy-placing.ts'
 import type { ControlPorts } from './ports.ts'
 
-export type RehearsalPorts = Pick<ControlPorts, 'clock' | 'connections' | 'auditLog'>
+export type RehearsalPorts = Pick<ControlPorts, 'clock' | 'connections' | 'auditLog' | 'policies'>
 
 /** Left out: up to now, and a week back from there. */
 export interface Period {
@@ -22,8 +23,12 @@ export interface Period {
 export interface ReplayRequest extends Period {
   /** The draft; it alone judges. */
   policies: NewPolicy[]
+  /** Instead: the stored policies with this one saved judge. */
+  change?: DraftChange
   /** Slug; without one, all connections within reach. */
   connection?: string
+  /** The newest calls suffice, this many of them. */
+  callsMax?: number
 }
 
 /** How far the reading has come. The record is read newest first. */
@@ -93,10 +98,13 @@ export function policyRehearsals(ports: RehearsalPorts): Rehearsals {
     async replay(actor, request, watch = {}) {
       const scope = await scopeOf(ports, actor, request)
       if (!scope.ok) return scope
-      const replay = new Replay(compilePolicies(draftPolicies(request.policies)))
+      const { change, callsMax } = request
+      const drafts = change === undefined ? request.policies : [change.policy]
+      const judging = change === undefined ? draftPolicies(drafts) : withChange(await ports.policies.list(actor.organizationId), change)
+      const replay = new Replay(compilePolicies(judging))
       return alone(async () => {
-        const coverage = await read(ports, actor, { ...scope.value, connection: request.connection, watch }, (call) => replay.add(call))
-        return { ...replay.report(), ...coverage, notes: [...notesOnDraft(request.policies), ...notesOnCoverage(coverage)] }
+        const coverage = await read(ports, actor, { ...scope.value, connection: request.connection, watch, callsMax }, (call) => replay.add(call))
+        return { ...replay.report(), ...coverage, notes: [...notesOnDraft(drafts), ...notesOnCoverage(coverage)] }
       })
     },
 
@@ -143,7 +151,7 @@ async function scopeOf(ports: RehearsalPorts, actor: Actor, { connection: slug, 
 }
 
 /** Goes through the record in small steps, so that calls that arrive meanwhile hardly wait. */
-async function read(ports: RehearsalPorts, actor: Actor, request: Scope & { connection: string | undefined; watch: RehearsalWatch }, add: (call: RecordedCall) => void): Promise<Coverage> {
+async function read(ports: RehearsalPorts, actor: Actor, request: Scope & { connection: string | undefined; watch: RehearsalWatch; callsMax?: number | undefined }, add: (call: RecordedCall) => void): Promise<Coverage> {
   const { clock } = ports
   const { from, to, connection, connections, isShown, watch } = request
   const startedAt = clock.elapsed()
@@ -151,7 +159,8 @@ async function read(ports: RehearsalPorts, actor: Actor, request: Scope & { conn
   let reportedAt = startedAt
   let [scanned, calls, reachedBack] = [0, 0, to]
   const progress = () => watch.onProgress?.({ scanned, calls, fraction: to <= from ? 1 : Math.min(1, Math.max(0, (to - reachedBack) / (to - from))) })
-  const isOver = () => calls >= CALLS_MAX || clock.elapsed() - startedAt > WORK_MS_MAX || watch.signal?.aborted === true
+  const most = Math.min(CALLS_MAX, request.callsMax ?? CALLS_MAX)
+  const isOver = () => calls >= most || clock.elapsed() - startedAt > WORK_MS_MAX || watch.signal?.aborted === true
   let complete = true
   progress()
   const filter = { from, to, ...(connection === undefined ? {} : { connection }), ...(connections === undefined ? {} : { connections }) }
@@ -164,6 +173,7 @@ async function read(ports: RehearsalPorts, actor: Actor, request: Scope & { conn
       if (call === null) continue
       add(call)
       calls += 1
+      if (calls >= most) break
       if (calls % LOOK_EVERY_CALLS !== 0 || clock.elapsed() - resumedAt < STRETCH_MS) continue
       await nextTurn()
       resumedAt = clock.elapsed()

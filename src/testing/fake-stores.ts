@@ -4,8 +4,9 @@ import type { Connection } from '../core/connection.ts'
 import type { Organization, Person } from '../core/organization.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import { compilePolicies } from '../core/policy/compile.ts'
+import type { PolicyVersion, VersionMark } from '../core/policy/version.ts'
 import type {
-  ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, SessionRegistry, SessionStore,
+  ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore,
 } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { KnownTool, ToolStore } from '../core/tools/known-tool.ts'
@@ -79,26 +80,50 @@ export function fakeConnections(): ConnectionStore {
   }
 }
 
-export function fakePolicies(): PolicyStore {
+export function fakePolicies(): PolicyStore & { versions: PolicyVersionStore } {
   const rows = new Map<string, Policy>()
+  const history: PolicyVersion[] = []
+  const note = (policy: Policy | undefined, mark: VersionMark | undefined) => {
+    if (policy === undefined || mark === undefined) return
+    const last = history.find((version) => version.policyId === policy.id)
+    if (last?.kind === 'reorder' && mark.kind === 'reorder') history.splice(history.indexOf(last), 1)
+    history.unshift({ ...mark, policyId: policy.id, version: (last?.version ?? 0) + 1, name: policy.name, connection: policy.connection, policy })
+  }
   const rank = (policy: Policy) => (policy.connection === null ? 0 : 1)
   const isTaken = (policy: Policy) =>
     [...rows.values()].some((row) => row.organizationId === policy.organizationId && row.name === policy.name && row.id !== policy.id)
-  const put = async (policy: Policy) => {
+  const put = async (policy: Policy, mark?: VersionMark) => {
     if (isTaken(policy)) return refuse('conflict')
     rows.set(policy.id, { ...policy })
+    note(policy, mark)
     return ok(undefined)
   }
+  const remove = (id: string, mark: VersionMark | undefined) => {
+    note(rows.get(id), mark)
+    rows.delete(id)
+  }
+  const ofOrganization = (organizationId: string) => history.filter(({ policy }) => policy.organizationId === organizationId)
+  const newest = (versions: PolicyVersion[]) => versions.filter((version, at) => versions.findIndex(({ policyId }) => policyId === version.policyId) === at)
+  const versions: PolicyVersionStore = {
+    list: async (organizationId, id, { before = Infinity, limit }) => ofOrganization(organizationId).filter(({ policyId, version }) => policyId === id && version < before).slice(0, limit),
+    get: async (organizationId, id, number) => copyOf(ofOrganization(organizationId).find(({ policyId, version }) => policyId === id && version === number)),
+    latest: async (organizationId) => newest(ofOrganization(organizationId)).filter(({ policyId }) => rows.has(policyId)),
+    deleted: async (organizationId) => newest(ofOrganization(organizationId)).filter(({ policyId }) => !rows.has(policyId)),
+  }
   return {
+    versions,
     list: async (organizationId) =>
       [...rows.values()].filter((row) => row.organizationId === organizationId).sort((left, right) => rank(left) - rank(right) || left.position - right.position),
     get: async (organizationId, id) => copyOf([...rows.values()].find((row) => row.id === id && row.organizationId === organizationId)),
     insert: put,
     update: put,
-    delete: async (_organizationId, id) => void rows.delete(id),
-    async changeMany(_organizationId, { inserted, updated, deleted }) {
-      for (const id of deleted) rows.delete(id)
-      for (const policy of [...updated, ...inserted]) rows.set(policy.id, { ...policy })
+    delete: async (_organizationId, id, mark) => remove(id, mark),
+    async changeMany(_organizationId, { inserted, updated, deleted, marks }) {
+      for (const id of deleted) remove(id, marks?.get(id))
+      for (const policy of [...updated, ...inserted]) {
+        rows.set(policy.id, { ...policy })
+        note(policy, marks?.get(policy.id))
+      }
       return ok(undefined)
     },
   }

@@ -4,6 +4,7 @@ import { targetOfCall } from '../../core/policy/policy-cases.ts'
 import { PolicyFile } from '../../core/policy/policy-file.ts'
 import { NewPolicy } from '../../core/policy/schema.ts'
 import { ListQuery, paginate } from './paginate.ts'
+import { expectedVersion, policyVersionRoutes } from './policy-versions.ts'
 import { dataOf, route, type AnyRoute } from './route.ts'
 import { rehearse } from './rehearsal-answer.ts'
 import { AppliedView, PolicyView, ReplayView, SimulationView, SuggestionView, TemplateView } from './schemas.ts'
@@ -88,19 +89,26 @@ export function policyRoutes({ policies }: Pick<Control, 'policies'>): AnyRoute[
       description: 'Nothing is sent, changed or counted.', body: SimulateRequest, answer: { kind: 'json', status: 200, schema: SimulationView },
       run: ({ actor, body }) => dataOf(policies.simulate(actor, simulationOf(body))),
     }),
+    ...policyVersionRoutes({ policies }),
     route({
       method: 'GET', path: '/policies/:id', id: 'getPolicy', tag, summary: 'Show a policy', permission: 'governance.read', answer: one,
       run: ({ actor, params }) => dataOf(policies.get(actor, params.id ?? '')),
     }),
     route({
       method: 'PUT', path: '/policies/:id', id: 'replacePolicy', tag, summary: 'Replace a whole policy', permission: 'governance.write',
-      description: 'What the new one leaves out is back at its default. In effect for every call that starts after the answer.', body: NewPolicy, answer: one,
-      run: ({ actor, params, body }) => dataOf(policies.replace(actor, params.id ?? '', body)),
+      description: 'What the new one leaves out is back at its default. In effect for every call that starts after the answer. `If-Match: "7"` refuses with 409 when the policy was changed after its version 7.', body: NewPolicy, answer: one,
+      run: async ({ actor, params, body, request }) => {
+        const expected = expectedVersion(request)
+        return expected.ok ? dataOf(policies.replace(actor, params.id ?? '', body, expected.value)) : expected
+      },
     }),
     route({
       method: 'DELETE', path: '/policies/:id', id: 'deletePolicy', tag, summary: 'Delete a policy', permission: 'governance.write',
-      description: 'Answers what was deleted.', answer: one,
-      run: ({ actor, params }) => dataOf(policies.delete(actor, params.id ?? '')),
+      description: 'Answers what was deleted. Takes `If-Match` as replacing does; the last version can be restored.', answer: one,
+      run: async ({ actor, params, request }) => {
+        const expected = expectedVersion(request)
+        return expected.ok ? dataOf(policies.delete(actor, params.id ?? '', expected.value)) : expected
+      },
     }),
   ]
 }

@@ -15,7 +15,7 @@ export function organizationStore(db: Database, durably: Durably): OrganizationS
   const rename = db.prepare('UPDATE organizations SET name = ? WHERE id = ?')
   const suspend = db.prepare('UPDATE organizations SET suspended_at = ?, suspended_by = ?, suspended_reason = ? WHERE id = ?')
   // What hangs on people goes with them. The record stays: it outlives what it speaks of.
-  const removals = ['mcp_sessions', 'mcp_tasks', 'sessions', 'policies', 'connections', 'api_keys', 'invitations', 'people'].map((table) => db.prepare(`DELETE FROM ${table} WHERE organization_id = ?`))
+  const removals = ['mcp_sessions', 'mcp_tasks', 'sessions', 'policy_versions', 'policies', 'connections', 'api_keys', 'invitations', 'people'].map((table) => db.prepare(`DELETE FROM ${table} WHERE organization_id = ?`))
   const removeOne = db.prepare('DELETE FROM organizations WHERE id = ?')
   const remove = db.transaction((id: OrganizationId) => {
     for (const removal of removals) removal.run(id)

@@ -2,10 +2,12 @@ import type { Database } from 'bun:sqlite'
 import { z } from 'zod'
 import type { OrganizationId, PolicyId } from '../../core/ids.ts'
 import { Rule, type Policy } from '../../core/policy/schema.ts'
+import type { VersionMark } from '../../core/policy/version.ts'
 import type { PolicyStore } from '../../core/ports.ts'
 import { ok, refuse, type Result } from '../../core/result.ts'
 import { sqliteCode } from './database.ts'
 import type { Durably } from './durable.ts'
+import { versionWriter } from './policy-versions.ts'
 import { Flag, jsonColumn } from './suspension.ts'
 
 const Row = z.object({
@@ -23,6 +25,8 @@ export function policyStore(db: Database, durably: Durably): PolicyStore {
   const remove = db.prepare('DELETE FROM policies WHERE organization_id = ? AND id = ?')
   // No name that can be typed: names are one line without control characters.
   const park = db.prepare("UPDATE policies SET name = char(10) || ? WHERE organization_id = ? AND id = ?")
+  const writeVersion = versionWriter(db)
+  const changing = db.transaction((change: () => void) => change())
   return {
     async list(organizationId) {
       return list.all(organizationId).map(read)
@@ -31,26 +35,36 @@ export function policyStore(db: Database, durably: Durably): PolicyStore {
       const row = get.get(organizationId, id)
       return row === null ? null : read(row)
     },
-    async insert(policy) {
-      return durably(() => orConflict(policy, () => insert.run(...values(policy), policy.id)))
+    async insert(policy, mark) {
+      return durably(() => orConflict(policy, () => changing.immediate(() => {
+        insert.run(...values(policy), policy.id)
+        if (mark !== undefined) writeVersion(policy, mark)
+      })))
     },
-    async update(policy) {
-      return durably(() => orConflict(policy, () => update.run(...values(policy), policy.id)))
+    async update(policy, mark) {
+      return durably(() => orConflict(policy, () => changing.immediate(() => {
+        update.run(...values(policy), policy.id)
+        if (mark !== undefined) writeVersion(policy, mark)
+      })))
     },
-    async delete(organizationId, id) {
-      await durably(() => remove.run(organizationId, id))
+    async delete(organizationId, id, mark) {
+      await durably(() => changing.immediate(() => removeOne(organizationId, id, mark)))
     },
-    async changeMany(organizationId, { inserted, updated, deleted }) {
-      const changeAll = db.transaction(() => {
-        for (const id of deleted) remove.run(organizationId, id)
+    async changeMany(organizationId, { inserted, updated, deleted, marks }) {
+      const changeAll = () => {
+        for (const id of deleted) removeOne(organizationId, id, marks?.get(id))
         // Two steps, so that policies can swap their names: a name is unique at every moment.
         for (const policy of updated) park.run(policy.id, organizationId, policy.id)
         for (const policy of updated) naming(policy, () => update.run(...values(policy), policy.id))
         for (const policy of inserted) naming(policy, () => insert.run(...values(policy), policy.id))
-      })
+        for (const policy of [...updated, ...inserted]) {
+          const mark = marks?.get(policy.id)
+          if (mark !== undefined) writeVersion(policy, mark)
+        }
+      }
       return durably(() => {
         try {
-          changeAll.immediate()
+          changing.immediate(changeAll)
           return ok(undefined)
         } catch (error) {
           if (error instanceof NameTaken) return nameTaken(error.policy)
@@ -58,6 +72,12 @@ export function policyStore(db: Database, durably: Durably): PolicyStore {
         }
       })
     },
+  }
+
+  function removeOne(organizationId: OrganizationId, id: PolicyId, mark: VersionMark | undefined): void {
+    const row = mark === undefined ? null : get.get(organizationId, id)
+    remove.run(organizationId, id)
+    if (mark !== undefined && row !== null) writeVersion(read(row), mark)
   }
 }
 
