@@ -45,6 +45,7 @@ import { checkUpstreamUrl } from './upstream/address.ts'
 import { bridgeEras } from './upstream/bridge/bridge.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
+import { createSseUpstreams } from './upstream/sse/sse.ts'
 import { createStdioUpstreams } from './upstream/stdio/stdio.ts'
 
 /** How long a command waits for another one on the same folder to finish. */
@@ -52,6 +53,10 @@ const LOCK_WAIT_MS = 3000
 const HEARTBEAT_MS = 15_000
 /** One message of a program. */
 const PROGRAM_LINE_BYTES_MAX = 32 * 1024 * 1024
+/** Sessions on servers that speak HTTP+SSE; each holds a stream. */
+const SSE_SESSIONS_MAX = 5000
+const SSE_IDLE_MS = 15 * 60_000
+const SSE_ENDPOINT_MS = 10_000
 const TASKS_REMEMBERED = 50_000
 
 /** Everything one process holds while it has a data folder open. Doors (HTTP, command line) are built on top of it. */
@@ -132,7 +137,8 @@ export async function openInstallation(config: Config, options: { version: strin
     lineBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX),
     log,
   })
-  const upstreams = dispatchUpstreams({ http, stdio: programs })
+  const older = createSseUpstreams(http, { sessionsMax: SSE_SESSIONS_MAX, idleMs: SSE_IDLE_MS, endpointMsMax: SSE_ENDPOINT_MS, eventBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX), log })
+  const upstreams = dispatchUpstreams({ http: older, stdio: programs })
   const bridged = bridgeEras(upstreams, { now: () => clock.elapsed(), modernOverLegacy: null, legacyOverModern: null })
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
@@ -202,6 +208,7 @@ export async function openInstallation(config: Config, options: { version: strin
     close: once(async () => {
       events.close()
       await bridged.close()
+      older.close()
       http.close()
       await programs?.close()
       await failures.close()

@@ -95,7 +95,11 @@ export class EventQueue implements UpstreamBody {
 
 /** A whole body that is known already. */
 export function wholeBody(text: string): UpstreamBody {
-  let chunk: Uint8Array | null = text === '' ? null : ENCODER.encode(text)
+  return wholeBytes(ENCODER.encode(text))
+}
+
+export function wholeBytes(bytes: Uint8Array): UpstreamBody {
+  let chunk: Uint8Array | null = bytes.length === 0 ? null : bytes
   return {
     length: chunk?.length ?? 0,
     async read() {
