@@ -34,6 +34,7 @@ import { createMetrics } from './events/metrics.ts'
 import { createCallRegistry } from './gateway/calls-in-flight.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createHeartbeats } from './gateway/heartbeats.ts'
+import { createSessionRestorer } from './gateway/session-restoring.ts'
 import { createTaskOwners } from './gateway/task-owners.ts'
 import { createLiveSessions } from './gateway/live-sessions.ts'
 import { launchFinder } from './launches.ts'
@@ -186,6 +187,7 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: stores.connections,
     policies: stores.policies,
     mcpSessions: stores.mcpSessions,
+    restorer: createSessionRestorer({ clock, ids, calls, upstreams, mcpSessions: stores.mcpSessions, vault: vault.value }),
     vault: vault.value,
     auditLog: storage.auditLog,
     authFailures: failures,

@@ -311,9 +311,10 @@ export type CutReason = 'suspended' | 'revoked' | 'deleted' | 'stopping'
 export interface CallsInFlight {
   /** Cuts every call that the target covers, before returning. `why` is what its caller is told. Returns how many. */
   cut(target: SuspensionTarget, why?: CutReason): number
-  /** Counts work that is no call of an agent (a connection's test) among what a switch cuts. `release` must be called. */
-  track(facts: { organizationId: OrganizationId; connectionId: ConnectionId; principalId: string }): { signal: CancelSignal; release(): void }
-  count(): number
+  /** Counts work that is no call of an agent (a connection's test, a session that is opened again) among what a switch cuts. `release` must be called. */
+  track(facts: { organizationId: OrganizationId; connectionId: ConnectionId; principalId: string; sessionId?: SessionId | null }): { signal: CancelSignal; release(): void }
+  /** Of all organizations, or of one. */
+  count(organizationId?: OrganizationId): number
 }
 
 /** The agent sessions that are live in this process; the truth about status while it runs. */

@@ -110,9 +110,9 @@ export function createCallRegistry(): CallRegistry {
       }
       return count
     },
-    track({ organizationId, connectionId, principalId }) {
+    track({ organizationId, connectionId, principalId, sessionId = null }) {
       const signal = new CancelSwitch()
-      const work: Registered = { organizationId, principalId, connectionId: null, sessionId: null, signal, cutBy: null, isListening: false }
+      const work: Registered = { organizationId, principalId, connectionId: null, sessionId, signal, cutBy: null, isListening: false }
       calls.add(work)
       registry.enter(work, connectionId)
       return { signal, release: () => registry.release(work) }
@@ -122,7 +122,7 @@ export function createCallRegistry(): CallRegistry {
       for (const call of calls) cutOne(call, reason)
       return count
     },
-    count: () => calls.size,
+    count: (organizationId) => (organizationId === undefined ? calls.size : [...calls].filter((call) => call.organizationId === organizationId).length),
     countOn: (connectionId) => perConnection.get(connectionId) ?? 0,
     idle: (withinMs) => waitFor(isIdle, withinMs),
     empty: (withinMs) => waitFor(isEmpty, withinMs),

@@ -8,6 +8,7 @@ import type { CallRegistry } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { PeopleSignedIn } from './steps/authenticate.ts'
+import type { SessionRestorer } from './session-restoring.ts'
 import type { TaskOwners } from './task-owners.ts'
 
 /** Bounds on a call, from the configuration. */
@@ -44,6 +45,7 @@ export interface Gateway {
   limiter: RateLimiter
   sessions: LiveSessions
   mcpSessions: McpSessionStore
+  restorer: SessionRestorer
   vault: Vault
   upstreams: Upstreams
   auditLog: AuditLog

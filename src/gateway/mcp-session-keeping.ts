@@ -29,9 +29,10 @@ export async function keepMcpSession(
 ): Promise<Result<KeptSession>> {
   const { call, answer, connection, caller, current, now } = facts
   if (current !== null) {
-    const isGone = answer.status === 404 || (call.httpMethod === 'DELETE' && answer.status < 300)
+    // That a session was lost is seen before: any other 404 is about the request.
+    const isGone = call.httpMethod === 'DELETE' && (answer.status === 404 || answer.status < 300)
     if (isGone) await deps.mcpSessions.delete(current.id)
-    if (answer.status === 404) return refuse('session_not_found')
+    if (isGone && answer.status === 404) return refuse('session_not_found')
     return ok(isGone ? { headers: [], session: null } : { headers: [['mcp-session-id', current.id]], session: current })
   }
   const upstreamId = answer.headers.find(([name]) => name === 'mcp-session-id')?.[1]

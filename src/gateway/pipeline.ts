@@ -9,6 +9,7 @@ import type { Result } from '../core/result.ts'
 import { isEventStream, readAnswer, relayedHeaders } from './answer.ts'
 import { AwaitedAnswers } from './awaited-answers.ts'
 import { concludeCall, concludeStream } from './conclude.ts'
+import { forwardInSession } from './forward-in-session.ts'
 import type { Gateway } from './gateway.ts'
 import { assertionHeaders, mcpSessionIdOf } from './incoming-call.ts'
 import type { IncomingCall } from './incoming-call.ts'
@@ -24,7 +25,7 @@ import type { AuthenticationFailure } from './steps/authenticate.ts'
 import { checkTasks } from './steps/check-tasks.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
 import { decideEntry, strictestOf } from './steps/decide-policy.ts'
-import { checkCredential, forward } from './steps/forward.ts'
+import { checkCredential } from './steps/forward.ts'
 import { findMcpSession } from './steps/open-session.ts'
 import { draftRows, reserveRecord } from './steps/reserve-record.ts'
 import { resolveConnection } from './steps/resolve-connection.ts'
@@ -112,11 +113,12 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   trail.tickets = reserved.value
   call.holdSocket()
   const sentAt = gw.clock.elapsed()
-  const answer = await forward(gw.vault, gw.upstreams, { call, caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, underWay })
+  const forwarded = await forwardInSession(gw, trail, { caller: caller.value, connection: connection.value })
   trail.upstreamMs = gw.clock.elapsed() - sentAt
-  if (!answer.ok) return refused(answer, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
-  return relayAnswer(gw, trail, answer.value, connection.value, caller.value).catch((error: unknown) => {
-    answer.value.body.cancel()
+  if (!forwarded.ok) return refused(forwarded, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
+  trail.mcpSession = forwarded.value.mcpSession
+  return relayAnswer(gw, trail, forwarded.value.answer, connection.value, caller.value).catch((error: unknown) => {
+    forwarded.value.answer.body.cancel()
     throw error
   })
 }

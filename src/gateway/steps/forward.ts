@@ -20,7 +20,8 @@ const PASSED_MODERN = ['mcp-method', 'mcp-name']
  * Resolves at the head of the answer.
  */
 export async function forward(
-  vault: Vault, upstreams: Upstreams, facts: { call: IncomingCall; caller: Caller; connection: Connection; mcpSession: McpSession | null; underWay: CallUnderWay },
+  vault: Vault, upstreams: Upstreams,
+  facts: { call: IncomingCall; caller: Caller; connection: Connection; mcpSession: McpSession | null; underWay: CallUnderWay; isResumable?: boolean },
 ): Promise<Result<UpstreamAnswer>> {
   const { call, connection, underWay } = facts
   // Between the admission and here lies the wait for the record; a switch thrown meanwhile must still hold.
@@ -46,13 +47,13 @@ export async function forward(
   }
 }
 
-function upstreamHeaders(vault: Vault, facts: { call: IncomingCall; connection: Connection; mcpSession: McpSession | null }): HeaderList {
+function upstreamHeaders(vault: Vault, facts: { call: IncomingCall; connection: Connection; mcpSession: McpSession | null; isResumable?: boolean }): HeaderList {
   const { call, connection, mcpSession } = facts
   const isModern = call.messages[0]?.era === 'modern'
   const headers: HeaderList = [['accept', upstreamAccept(call)]]
   if (call.body !== null) headers.push(['content-type', 'application/json'])
-  // An event id is resumed within a session that was proven to be the caller's, or not at all.
-  const passed = isModern ? PASSED_MODERN : mcpSession === null ? [] : PASSED_LEGACY
+  // An event id is resumed within a session that was proven to be the caller's, or not at all: not in one that was opened anew.
+  const passed = isModern ? PASSED_MODERN : mcpSession === null || facts.isResumable === false ? [] : PASSED_LEGACY
   for (const name of [...PASSED_ALWAYS, ...passed]) {
     const value = call.header(name)
     if (value !== null) headers.push([name, value])
@@ -67,7 +68,7 @@ function upstreamAccept(call: IncomingCall): string {
   return call.httpMethod === 'GET' ? 'text/event-stream' : ACCEPT_ANY
 }
 
-function credentialHeader(vault: Vault, connection: Connection): HeaderList {
+export function credentialHeader(vault: Vault, connection: Connection): HeaderList {
   if (connection.authType === 'none' || connection.sealedCredential === null) return []
   const credential = vault.open(connection.sealedCredential, connection.id)
   if (connection.authType === 'bearer') return [['authorization', `Bearer ${credential}`]]
