@@ -1,7 +1,7 @@
 import type { CancelSignal } from '../../core/cancel-signal.ts'
 import { UpstreamFailure, type HeaderList, type UpstreamAnswer } from '../../core/ports.ts'
-import { EventQueue, wholeBody } from '../../core/event-queue.ts'
-import { oneLine, type WireMessage } from './message-text.ts'
+import { EventQueue, oneLine, wholeBody } from '../../core/event-queue.ts'
+import type { WireMessage } from './message-text.ts'
 
 export const JSON_TYPE: HeaderList = [['content-type', 'application/json']]
 export const EVENT_STREAM: HeaderList = [['content-type', 'text/event-stream'], ['cache-control', 'no-cache']]
@@ -82,15 +82,21 @@ export class Exchange {
   /** A message that belongs to its requests: progress, a log line, a question to the caller. */
   relay(message: Pick<WireMessage, 'text'>): void {
     if (this.#isOver) return
-    if (this.#stream === null) {
-      this.#stream = new EventQueue(() => this.#giveUp(new UpstreamFailure('aborted', 'the call was given up'), 'The caller left.'))
-      for (const response of this.#responses) this.#stream.push(response)
-      this.#responses = []
-      this.#resolveHead({ status: 200, headers: [...EVENT_STREAM, ...this.headers], body: this.#stream })
-    }
-    this.#stream.push(oneLine(message.text))
+    const stream = this.#stream ?? this.openStream()
+    stream.push(oneLine(message.text))
     // A reader too slow for its bound: the upstream need not go on for it.
-    if (!this.#stream.isOpen) this.#giveUp(new UpstreamFailure('too_large', 'the caller reads too slowly'), 'The caller reads too slowly.')
+    if (!stream.isOpen) this.#giveUp(new UpstreamFailure('too_large', 'the caller reads too slowly'), 'The caller reads too slowly.')
+  }
+
+  /** The upstream answers with a stream: so does this, before anything comes on it. Only while it is not over. */
+  openStream(): EventQueue {
+    if (this.#stream !== null) return this.#stream
+    const stream = new EventQueue(() => this.#giveUp(new UpstreamFailure('aborted', 'the call was given up'), 'The caller left.'))
+    this.#stream = stream
+    for (const response of this.#responses) stream.push(response)
+    this.#responses = []
+    this.#resolveHead({ status: 200, headers: [...EVENT_STREAM, ...this.headers], body: stream })
+    return stream
   }
 
   /** The upstream will not answer. */
