@@ -48,7 +48,7 @@ export function summaryOf({ fields, rules }: PolicyDifference): string {
 }
 
 /** `5` and `{"$eq": 5}` say the same, as do a list and `$in`. */
-function normal(rule: Rule): string {
+export function normal(rule: Rule): string {
   const conditions = Object.entries(rule.conditions ?? {}).map(([path, value]) => {
     if (Array.isArray(value)) return [path, { $in: value }]
     return typeof value === 'object' && value !== null ? [path, sorted(value as Record<string, unknown>)] : [path, { $eq: value }]
@@ -69,42 +69,47 @@ function compareRules(old: readonly Rule[], next: readonly Rule[]): RuleDifferen
   for (const at of kept.values()) gone.delete(at)
   const isMoved = new Set<number>()
   // Elsewhere, word for word.
+  const places = new Map<string, number[]>()
+  for (const from of [...gone].reverse()) places.set(left[from] ?? '', [...(places.get(left[from] ?? '') ?? []), from])
   for (const [at, text] of right.entries()) {
     if (matched[at] !== null) continue
-    const from = [...gone].find((candidate) => left[candidate] === text)
+    const from = places.get(text)?.pop()
     if (from === undefined) continue
     matched[at] = from
     isMoved.add(at)
     gone.delete(from)
   }
-  pairChanged(old, next, matched, gone)
+  pairChanged(old, next, { matched, gone, isMoved })
   return inOrder(old, next, { left, right, matched, gone, isMoved })
 }
 
-/** Rules between the same neighbours are one rule before and after, when they name the same or stand in the same place. */
-function pairChanged(old: readonly Rule[], next: readonly Rule[], matched: (number | null)[], gone: Set<number>): void {
-  let low = -1
-  for (let at = 0; at < next.length; at++) {
-    const here = matched[at]
-    if (here !== null && here !== undefined) {
-      low = Math.max(low, here)
-      continue
+/** Rules between the same neighbours are one rule before and after, when they name the same, or when there are as many as before. */
+function pairChanged(old: readonly Rule[], next: readonly Rule[], { matched, gone, isMoved }: Pick<Matching, 'matched' | 'gone' | 'isMoved'>): void {
+  const left = [...gone].sort((one, other) => one - other)
+  for (let at = 0, floor = -1; at < next.length; ) {
+    const free: number[] = []
+    while (at < next.length && (matched[at] === null || isMoved.has(at))) {
+      if (matched[at] === null) free.push(at)
+      at += 1
     }
-    const high = matched.slice(at + 1).find((from) => from !== null && from > low) ?? old.length
-    const candidates = [...gone].filter((from) => from > low && from < high)
-    const from = candidates.find((candidate) => targetOf(old[candidate]) === targetOf(next[at])) ?? (candidates.length === freeUntil(matched, at) ? candidates[0] : undefined)
-    if (from === undefined) continue
-    matched[at] = from
-    gone.delete(from)
-    low = from
+    const high = matched[at] ?? old.length
+    const candidates = left.filter((from) => from > floor && from < high && gone.has(from))
+    const byTarget = new Map<string, number[]>()
+    for (const from of candidates.toReversed()) byTarget.set(targetOf(old[from]), [...(byTarget.get(targetOf(old[from])) ?? []), from])
+    const pair = (to: number, from: number) => {
+      matched[to] = from
+      gone.delete(from)
+    }
+    for (const to of free) {
+      const from = byTarget.get(targetOf(next[to]))?.pop()
+      if (from !== undefined) pair(to, from)
+    }
+    const open = free.filter((to) => matched[to] === null)
+    const rest = candidates.filter((from) => gone.has(from))
+    if (open.length === rest.length) for (const [index, to] of open.entries()) pair(to, rest[index] ?? 0)
+    floor = high
+    at += 1
   }
-}
-
-/** How many rules from here on have no counterpart yet, up to the next that has. */
-function freeUntil(matched: readonly (number | null)[], at: number): number {
-  let count = 0
-  while (at + count < matched.length && matched[at + count] === null) count += 1
-  return count
 }
 
 function targetOf(rule: Rule | undefined): string {

@@ -21,7 +21,7 @@ const LIST_MAX = 1000
 const TEXT_CHARS_MAX = 2048
 /** Pattern × text characters of a glob; beyond it the text is too long to be judged. */
 const GLOB_STEPS_MAX = 50_000_000
-const OPERATORS = ['$eq', '$ne', '$in', '$nin', '$gt', '$gte', '$lt', '$lte', '$exists', '$glob', '$regex'] as const
+export const OPERATORS = ['$eq', '$ne', '$in', '$nin', '$gt', '$gte', '$lt', '$lte', '$exists', '$glob', '$regex'] as const
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday']
 
 /**
