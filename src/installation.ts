@@ -44,6 +44,7 @@ import { lockFolder } from './storage/sqlite/folder-lock.ts'
 import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
 import { bridgeEras } from './upstream/bridge/bridge.ts'
+import { createLegacyOverModern } from './upstream/bridge/legacy-over-modern/translator.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
 import { createSseUpstreams } from './upstream/sse/sse.ts'
@@ -140,7 +141,7 @@ export async function openInstallation(config: Config, options: { version: strin
   })
   const older = createSseUpstreams(http, { sessionsMax: SSE_SESSIONS_MAX, idleMs: SSE_IDLE_MS, endpointMsMax: SSE_ENDPOINT_MS, eventBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX), log })
   const upstreams = dispatchUpstreams({ http: older, stdio: programs })
-  const bridged = bridgeEras(upstreams, { now: () => clock.elapsed(), modernOverLegacy: null, legacyOverModern: null })
+  const bridged = bridgeEras(upstreams, { now: () => clock.elapsed(), modernOverLegacy: null, legacyOverModern: createLegacyOverModern(upstreams, { now: () => clock.elapsed(), log, messageBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX) }) })
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
   const limiter = new SlidingWindow()
@@ -187,7 +188,7 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: stores.connections,
     policies: stores.policies,
     mcpSessions: stores.mcpSessions,
-    restorer: createSessionRestorer({ clock, ids, calls, upstreams, mcpSessions: stores.mcpSessions, vault: vault.value }),
+    restorer: createSessionRestorer({ clock, ids, calls, upstreams: bridged, mcpSessions: stores.mcpSessions, vault: vault.value }),
     vault: vault.value,
     auditLog: storage.auditLog,
     authFailures: failures,

@@ -1,4 +1,4 @@
-import { fromJsonSchema, inputRequired } from '@modelcontextprotocol/server'
+import { fromJsonSchema, inputRequired, inputResponse } from '@modelcontextprotocol/server'
 import type { ElicitRequestFormParams, McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { text } from './samples.ts'
 
@@ -6,17 +6,16 @@ type FormSchema = ElicitRequestFormParams['requestedSchema']
 
 const oneText = (name: string) => fromJsonSchema<Record<string, string>>({ type: 'object', properties: { [name]: { type: 'string' } }, required: [name] })
 
-/** Tools that ask their caller something by requests of their own while the call is open (revisions before 2026-07-28). */
-export function addAskingTools(server: McpServer): void {
+/** Tools that ask their caller something: by requests of their own while the call is open, or in 2026-07-28 by their result. */
+export function addAskingTools(server: McpServer, era: 'modern' | 'legacy'): void {
+  const ask = era === 'modern' ? askByResult : askInBetween
   server.registerTool('test_sampling', { description: 'Has the caller’s model answer a prompt.', inputSchema: oneText('prompt') }, async ({ prompt }, ctx) => {
-    const { content } = await ctx.mcpReq.requestSampling({ messages: [{ role: 'user', content: { type: 'text', text: prompt ?? '' } }], maxTokens: 100 })
-    const said = Array.isArray(content) ? content[0] : content
-    return text(`LLM response: ${said?.type === 'text' ? said.text : JSON.stringify(content)}`)
+    const params = { messages: [{ role: 'user' as const, content: { type: 'text' as const, text: prompt ?? '' } }], maxTokens: 100 }
+    if (era === 'legacy') return sampled((await ctx.mcpReq.requestSampling(params)).content)
+    const answer = inputResponse(ctx.mcpReq.inputResponses, 'sample')
+    return answer.kind === 'sampling' ? sampled(answer.result.content) : inputRequired({ inputRequests: { sample: inputRequired.createMessage(params) } })
   })
-  server.registerTool('test_elicitation', { description: 'Asks the caller’s user.', inputSchema: oneText('message') }, async ({ message }, ctx) => {
-    const said = await ctx.mcpReq.elicitInput({ mode: 'form', message: message ?? '', requestedSchema: USER_FORM })
-    return text(`User response: action=${said.action}, content=${JSON.stringify(said.content ?? {})}`)
-  })
+  server.registerTool('test_elicitation', { description: 'Asks the caller’s user.', inputSchema: oneText('message') }, ({ message }, ctx) => ask(ctx, message ?? '', USER_FORM, 'User response'))
   server.registerTool('test_elicitation_sep1034_defaults', { description: 'Asks with a default for every primitive type.' }, (ctx) => ask(ctx, 'Please review the defaults', DEFAULTS_FORM))
   server.registerTool('test_elicitation_sep1330_enums', { description: 'Asks with every kind of choice.' }, (ctx) => ask(ctx, 'Please choose', CHOICES_FORM))
   server.registerTool('test_streaming_elicitation', { description: 'Asks the caller’s user by its result.' }, () =>
@@ -28,9 +27,20 @@ export function addAskingTools(server: McpServer): void {
   })
 }
 
-async function ask(ctx: ServerContext, message: string, requestedSchema: FormSchema) {
-  const said = await ctx.mcpReq.elicitInput({ mode: 'form', message, requestedSchema })
-  return text(`Elicitation completed: action=${said.action}, content=${JSON.stringify(said.content ?? {})}`)
+async function askInBetween(ctx: ServerContext, message: string, requestedSchema: FormSchema, said = 'Elicitation completed') {
+  const { action, content } = await ctx.mcpReq.elicitInput({ mode: 'form', message, requestedSchema })
+  return text(`${said}: action=${action}, content=${JSON.stringify(content ?? {})}`)
+}
+
+async function askByResult(ctx: ServerContext, message: string, requestedSchema: FormSchema, said = 'Elicitation completed') {
+  const answer = inputResponse(ctx.mcpReq.inputResponses, 'question')
+  if (answer.kind !== 'elicit') return inputRequired({ inputRequests: { question: inputRequired.elicit({ message, requestedSchema }) } })
+  return text(`${said}: action=${answer.action}, content=${JSON.stringify(answer.content ?? {})}`)
+}
+
+function sampled(content: unknown) {
+  const said = (Array.isArray(content) ? content[0] : content) as { type?: unknown; text?: unknown } | undefined
+  return text(`LLM response: ${said?.type === 'text' ? String(said.text) : JSON.stringify(content)}`)
 }
 
 const USER_FORM: FormSchema = {

@@ -21,14 +21,11 @@ export interface ConformanceServer {
 
 /**
  * A server with everything that the official conformance suite asks for, in all revisions from 2025-03-26 to 2026-07-28 at one address
- * on the loopback.
+ * on the loopback. With one era alone it knows nothing of the other.
  */
-export async function startConformanceServer(): Promise<ConformanceServer> {
+export async function startConformanceServer({ eras = 'both' }: { eras?: 'both' | 'modern' | 'legacy' } = {}): Promise<ConformanceServer> {
   const modern = createMcpHandler(() => buildServer('modern', () => modern.notify), { legacy: 'reject' })
-  const sessions = createSessions(() => {
-    const server = buildServer('legacy', () => ({ toolsChanged: () => server.sendToolListChanged(), promptsChanged: () => server.sendPromptListChanged() }))
-    return server
-  })
+  const sessions = createSessions(buildLegacyServer)
   const listener = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
@@ -37,7 +34,8 @@ export async function startConformanceServer(): Promise<ConformanceServer> {
     async fetch(request) {
       const foreign = hostHeaderValidationResponse(request, localhostAllowedHostnames()) ?? originValidationResponse(request, localhostAllowedOrigins())
       if (foreign !== undefined) return foreign
-      return (await isLegacyRequest(request)) ? sessions.handle(request) : modern.fetch(request)
+      const isLegacy = eras === 'both' ? await isLegacyRequest(request) : eras === 'legacy'
+      return isLegacy ? sessions.handle(request) : modern.fetch(request)
     },
   })
   return {
@@ -50,16 +48,25 @@ export async function startConformanceServer(): Promise<ConformanceServer> {
   }
 }
 
-function buildServer(era: 'modern' | 'legacy', changes: () => ListChanges): McpServer {
+export function buildLegacyServer(): McpServer {
+  const server = buildServer('legacy', () => ({
+    toolsChanged: () => server.sendToolListChanged(),
+    promptsChanged: () => server.sendPromptListChanged(),
+    resourceUpdated: (uri) => void server.server.sendResourceUpdated({ uri }),
+  }))
+  return server
+}
+
+export function buildServer(era: 'modern' | 'legacy', changes: () => ListChanges): McpServer {
   const list = { ttlMs: 1000, cacheScope: 'public' as const }
   const server = new McpServer({ name: 'conformance-everything', version: '1.0.0' }, {
-    capabilities: { logging: {}, completions: {}, tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true } },
+    capabilities: { logging: {}, completions: {}, tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true, subscribe: true } },
     requestState: { verify: (state, ctx) => stateCodec.verify(state, ctx) },
     cacheHints: { 'tools/list': list, 'prompts/list': list, 'resources/list': list, 'resources/templates/list': list, 'server/discover': list },
   })
   addPlainTools(server)
   addStreamingTools(server)
-  addAskingTools(server)
+  addAskingTools(server, era)
   addInputRequiredTools(server)
   addSchemaTools(server)
   addListChangingTools(server, changes)
