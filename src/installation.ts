@@ -45,6 +45,7 @@ import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
 import { bridgeEras } from './upstream/bridge/bridge.ts'
 import { createLegacyOverModern } from './upstream/bridge/legacy-over-modern/translator.ts'
+import { createModernOverLegacy } from './upstream/bridge/modern-over-legacy/translator.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
 import { createSseUpstreams } from './upstream/sse/sse.ts'
@@ -141,7 +142,8 @@ export async function openInstallation(config: Config, options: { version: strin
   })
   const older = createSseUpstreams(http, { sessionsMax: SSE_SESSIONS_MAX, idleMs: SSE_IDLE_MS, endpointMsMax: SSE_ENDPOINT_MS, eventBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX), log })
   const upstreams = dispatchUpstreams({ http: older, stdio: programs })
-  const bridged = bridgeEras(upstreams, { now: () => clock.elapsed(), modernOverLegacy: null, legacyOverModern: createLegacyOverModern(upstreams, { now: () => clock.elapsed(), log, messageBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX) }) })
+  const bridging = { now: () => clock.elapsed(), log, messageBytesMax: Math.min(config.responseBytesMax, PROGRAM_LINE_BYTES_MAX) }
+  const bridged = bridgeEras(upstreams, { ...bridging, modernOverLegacy: createModernOverLegacy(upstreams, bridging), legacyOverModern: createLegacyOverModern(upstreams, bridging) })
   const calls = createCallRegistry()
   const sessions = createLiveSessions({ store: storage.sessions, ids, clock, events })
   const limiter = new SlidingWindow()

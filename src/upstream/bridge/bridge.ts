@@ -3,10 +3,18 @@ import { createEras, type Eras } from './eras.ts'
 import { judgeAnswer, MODERN_VERSION, speaksModern } from './probe.ts'
 import { peek } from './peek.ts'
 
+/** For whom something is held between requests. */
+export interface Owner {
+  connectionId: string
+  principalId: string
+}
+
 /** Serves clients of one era from upstreams of the other. Sends as `Upstreams` does. */
 export interface Translator extends Upstreams {
   /** The connection was changed, suspended or deleted: whatever is held for it ends now. */
   end?(connectionId: string): void
+  /** The same for whomever a switch was thrown on. */
+  endWhere?(holds: (owner: Owner) => boolean): void
   close(): void | Promise<void>
 }
 
@@ -26,7 +34,10 @@ export interface BridgeOptions {
 }
 
 export interface BridgedUpstreams extends Upstreams {
+  /** The connection was changed or deleted: what is known of its upstream, and held for it, is forgotten. */
   end(connectionId: string): void
+  /** Ends what is held for those owners. */
+  endWhere(holds: (owner: Owner) => boolean): void
   close(): Promise<void>
 }
 
@@ -52,6 +63,10 @@ export function bridgeEras(inner: Upstreams, options: BridgeOptions): BridgedUps
       modernOverLegacy?.end?.(connectionId)
       legacyOverModern?.end?.(connectionId)
     },
+    endWhere(holds) {
+      modernOverLegacy?.endWhere?.(holds)
+      legacyOverModern?.endWhere?.(holds)
+    },
     async close() {
       await Promise.all([modernOverLegacy?.close(), legacyOverModern?.close()])
     },
@@ -67,11 +82,10 @@ interface Way<T> {
 
 async function sendModern({ inner, eras, probe, translator }: Way<ModernOverLegacy>, request: UpstreamRequest, method: string): Promise<UpstreamAnswer> {
   const known = eras.of(request)
-  if (known.modern === false) {
-    if (!known.isDue) return translator.send(request)
-    const isModern = await probe(request)
-    eras.learn(request, isModern ? { modern: true } : { modern: false })
-    if (!isModern) return translator.send(request)
+  if (known.modern === false && !(known.isDue && (await probe(request)))) {
+    if (known.isDue) eras.learn(request, { modern: false })
+    // Where there is a session already this costs nothing; where none can be had any more, the server is another one now.
+    if (await translator.open(request)) return translator.send(request)
   }
   const first = await inner.send(request)
   const { verdict, answer } = await judgeAnswer(first, method)
