@@ -34,8 +34,10 @@ import { createMetrics } from './events/metrics.ts'
 import { createCallRegistry } from './gateway/calls-in-flight.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createHeartbeats } from './gateway/heartbeats.ts'
+import { createQuestionBook } from './gateway/question-book.ts'
 import { createSessionRestorer } from './gateway/session-restoring.ts'
 import { createTaskOwners } from './gateway/task-owners.ts'
+import { createToolLists } from './gateway/tools/tool-lists.ts'
 import { createLiveSessions } from './gateway/live-sessions.ts'
 import { launchFinder } from './launches.ts'
 import { createLog } from './log.ts'
@@ -60,7 +62,7 @@ const PROGRAM_LINE_BYTES_MAX = 32 * 1024 * 1024
 const SSE_SESSIONS_MAX = 5000
 const SSE_IDLE_MS = 15 * 60_000
 const SSE_ENDPOINT_MS = 10_000
-const TASKS_REMEMBERED = 50_000
+const TASKS_REMEMBERED = 10_000
 
 /** Everything one process holds while it has a data folder open. Doors (HTTP, command line) are built on top of it. */
 export interface Installation {
@@ -149,6 +151,17 @@ export async function openInstallation(config: Config, options: { version: strin
   const limiter = new SlidingWindow()
   const passwords = createPasswords()
   const failures = authFailures({ clock, organizations: stores.organizations, auditLog: storage.auditLog })
+  const limits = {
+    responseBytesMax: config.responseBytesMax,
+    argumentBytesMax: config.argumentBytesMax,
+    callsInFlightMax: config.callsInFlightMax,
+    callsPerConnectionMax: config.callsPerConnectionMax,
+  }
+  const anomalies = createAnomalyDetector()
+  const toolLists = createToolLists({
+    clock, ids, log, events, calls, metrics, limits, anomalies, toolBook: stores.tools, connections: stores.connections, policies: stores.policies,
+    vault: vault.value, upstreams: bridged, auditLog: storage.auditLog, hash: hashToken,
+  })
   const controlPorts: ControlPorts = {
     clock, ids, vault: vault.value, upstreams, events, programs,
     organizations: stores.organizations,
@@ -163,16 +176,21 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: stores.connections,
     policies: storage.policies,
     policyVersions: storage.policyVersions,
-    policyBook: stores.policies,
+    policyBook: { ...stores.policies, changed: (id) => stores.policies.changed(id).then(() => toolLists.policiesChanged(id)) },
     toolBook: stores.tools,
     sessions: storage.sessions,
     mcpSessions: stores.mcpSessions,
     sessionRegistry: sessions,
     auditLog: storage.auditLog,
+    acknowledgements: storage.acknowledgements,
     callsInFlight: calls,
     accessChanges: accessChanges(),
     authFailures: failures,
     inTurn: turns(),
+    installation: {
+      version: options.version, runtime: `Bun ${Bun.version}`, startedAt: clock.now(), folder, auditSync: config.auditSync, auditRetentionDays: config.auditRetentionDays,
+      sizeBytes: () => storage.sizeBytes(),
+    },
     checkUpstreamUrl: (url) => checkUpstreamUrl(url, { allowLinkLocal: config.allowLinkLocal }),
     mintKey: generateApiKey,
     hashPassword: passwords.hash,
@@ -194,15 +212,12 @@ export async function openInstallation(config: Config, options: { version: strin
     vault: vault.value,
     auditLog: storage.auditLog,
     authFailures: failures,
-    anomalies: createAnomalyDetector(),
-    tasks: createTaskOwners(TASKS_REMEMBERED),
+    anomalies,
+    toolLists,
+    tasks: createTaskOwners(storage.mcpTasks, TASKS_REMEMBERED),
+    questions: createQuestionBook(clock.now()),
     heartbeats: createHeartbeats(HEARTBEAT_MS),
-    limits: {
-      responseBytesMax: config.responseBytesMax,
-      argumentBytesMax: config.argumentBytesMax,
-      callsInFlightMax: config.callsInFlightMax,
-      callsPerConnectionMax: config.callsPerConnectionMax,
-    },
+    limits,
     isStopping: false,
   }
   metrics.read({ callsInFlight: () => calls.count(), sessionsActive: () => sessions.activeCount(), liveSubscribers: () => events.subscriberCount() })

@@ -1,6 +1,6 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html, type PropsWithChildren } from '@elysiajs/html'
-import { HTMX, ICON, LIVE, STYLES, type Asset } from './assets/assets.ts'
+import { HTMX, ICON, LIVE, STYLES, TOAST, type Asset } from './assets/assets.ts'
 import { shownText } from './shown-text.ts'
 
 /** Everything comes from this server, as files: nothing inline runs or applies, and no other site frames a page. */
@@ -65,6 +65,7 @@ export function Shell({ title, section, viewer, notice, alert, isLive, scripts =
           <link rel="icon" href={ICON.path} type="image/svg+xml" />
           <link rel="stylesheet" href={STYLES.path} />
           <script src={HTMX.path} defer></script>
+          {notice == null ? '' : <script src={TOAST.path} defer></script>}
           {isLive === true ? <script src={LIVE.path} defer></script> : ''}
           {scripts.map(({ path }) => <script src={path} defer></script>)}
         </head>

@@ -1,16 +1,20 @@
 import { accountControl, type AccountControl } from './account.ts'
+import { anomalyControl, type AnomalyControl } from './anomalies.ts'
 import { attempts } from './attempts.ts'
 import { auditControl, type AuditControl } from './audit.ts'
 import { connectionControl, type ConnectionControl } from './connections.ts'
+import { installationControl, type InstallationControl } from './installation-facts.ts'
 import { invitationControl, type InvitationControl } from './invitations.ts'
 import { keyControl, type KeyControl } from './keys.ts'
 import { killSwitchControl, type KillSwitchControl } from './kill-switch.ts'
+import { memberFactControl, type MemberFactControl } from './member-facts.ts'
 import { memberControl, type MemberControl } from './members.ts'
 import { observeControl, type ObserveControl } from './observe.ts'
 import { oidcSignInControl, type OidcSignInControl } from './oidc-sign-in.ts'
 import { organizationControl, type OrganizationControl } from './organization.ts'
 import { policyControl, type PolicyControl } from './policies.ts'
 import type { ControlPorts } from './ports.ts'
+import { riskControl, type RiskControl } from './risk-map.ts'
 import { sessionControl, type SessionControl } from './sessions.ts'
 import { setupControl, type SetupControl } from './setup.ts'
 import { signInControl, type SignInControl } from './sign-in.ts'
@@ -29,7 +33,9 @@ export interface Control {
   sessions: SessionControl
   killSwitch: KillSwitchControl
   audit: AuditControl
+  anomalies: AnomalyControl
   observe: ObserveControl
+  risk: RiskControl
   organization: OrganizationControl
   setup: SetupControl
   signIn: SignInControl
@@ -37,6 +43,8 @@ export interface Control {
   signOn: SignOnControl
   account: AccountControl
   members: MemberControl
+  memberFacts: MemberFactControl
+  installation: InstallationControl
   invitations: InvitationControl
 }
 
@@ -54,7 +62,9 @@ export function makeControl(ports: ControlPorts): Control {
     sessions: sessionControl(ports),
     killSwitch: killSwitchControl(ports),
     audit: auditControl(ports),
+    anomalies: anomalyControl(ports),
     observe: observeControl(ports),
+    risk: riskControl(ports),
     organization: organizationControl(ports),
     setup: setupControl(ports),
     signIn,
@@ -62,6 +72,8 @@ export function makeControl(ports: ControlPorts): Control {
     signOn: signOnControl(ports),
     account: accountControl(ports, limits),
     members: memberControl(ports),
+    memberFacts: memberFactControl(ports),
+    installation: installationControl(ports),
     invitations,
   }
 }

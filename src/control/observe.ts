@@ -88,7 +88,7 @@ function isCall(row: SampledRow): boolean {
 
 const WELL = new Set<SampledRow['status']>(['ok', 'in_flight', 'tool_error'])
 
-function isFailed(row: SampledRow): boolean {
+export function isFailed(row: SampledRow): boolean {
   return row.action !== 'deny' && !WELL.has(row.status)
 }
 

@@ -1,5 +1,5 @@
 import type {
-  AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore,
+  AcknowledgementStore, AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore,
   PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore, Upstreams, Vault,
 } from '../core/ports.ts'
 import type { InvitationStore, OidcIdentityStore, PersonSessionStore, SecondFactorStore } from '../core/person-session.ts'
@@ -10,6 +10,7 @@ import type { EpochMs } from '../core/time.ts'
 import type { ToolBook } from '../core/tools/known-tool.ts'
 import type { AuthFailures } from './auth-failures.ts'
 import type { InTurn } from './in-turn.ts'
+import type { InstallationPort } from './installation-facts.ts'
 
 /** What the control plane needs of the outside. Each operation names the few it uses. */
 export interface ControlPorts {
@@ -32,6 +33,7 @@ export interface ControlPorts {
   mcpSessions: McpSessionStore
   sessionRegistry: SessionRegistry
   auditLog: AuditLog
+  acknowledgements: AcknowledgementStore
   vault: Vault
   upstreams: Upstreams
   events: EventBus
@@ -40,6 +42,7 @@ export interface ControlPorts {
   /** The one of the process, so that all doors share its budget. Left out: one of its own. */
   authFailures?: AuthFailures
   inTurn: InTurn
+  installation?: InstallationPort | null
   toolBook: ToolBook
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>

@@ -1,5 +1,6 @@
+import type { Acknowledgement } from './anomaly/acknowledgement.ts'
 import type { SampledPart, SampleRange } from './audit-sample.ts'
-import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from './audit.ts'
+import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, AuditPruned, Page } from './audit.ts'
 import type { CancelSignal } from './cancel-signal.ts'
 import type { ApiKey } from './key.ts'
 import type { Connection } from './connection.ts'
@@ -211,6 +212,8 @@ export interface AuditLog {
   stream(organizationId: OrganizationId, filter: AuditFilter): AsyncIterable<AuditEvent[]>
   /** For figures over a stretch of time: a bounded number of rows, evenly chosen. */
   sample(organizationId: OrganizationId, range: SampleRange): Promise<SampledPart[]>
+  /** Deletes old rows, recorded before this time, of all organizations: at most so many, behind row `after` (0: the first). */
+  prune(before: EpochMs, after: number, rowsMax: number): Promise<AuditPruned>
   /** Writes and rolls back a probe; false when the record cannot be written now. */
   isWritable(): Promise<boolean>
 }
@@ -343,12 +346,20 @@ export interface Storage {
   mcpSessions: McpSessionStore
   mcpTasks: McpTaskStore
   auditLog: AuditLog
+  acknowledgements: AcknowledgementStore
   settings: SettingStore
   /** Writes a consistent copy of the whole database to a new file while calls go on. */
   backup(path: string): Promise<void>
   sizeBytes(): Promise<number>
   /** Commits what is waiting, checkpoints and closes. */
   close(): Promise<void>
+}
+
+/** What people have seen to. */
+export interface AcknowledgementStore {
+  /** One transaction. Those that are there already stay as they are. */
+  insert(acknowledgements: Acknowledgement[]): Promise<void>
+  find(organizationId: OrganizationId, eventIds: readonly AuditEventId[]): Promise<Map<AuditEventId, Acknowledgement>>
 }
 
 /** Small named values that belong to the installation, e.g. the sealed probe that tells a wrong master key. */

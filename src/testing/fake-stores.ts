@@ -1,3 +1,4 @@
+import type { Acknowledgement } from '../core/anomaly/acknowledgement.ts'
 import type { AgentSession, McpSession } from '../core/session.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { Connection } from '../core/connection.ts'
@@ -6,7 +7,7 @@ import type { Policy } from '../core/policy/schema.ts'
 import { compilePolicies } from '../core/policy/compile.ts'
 import type { PolicyVersion, VersionMark } from '../core/policy/version.ts'
 import type {
-  ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore,
+  AcknowledgementStore, ConnectionStore, KeyStore, McpSessionStore, OrganizationStore, PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore,
 } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { KnownTool, ToolStore } from '../core/tools/known-tool.ts'
@@ -222,4 +223,16 @@ function copyOf<T extends object>(row: T | undefined): T | null {
 
 function patch<T extends object>(row: T | undefined, change: Partial<T>): void {
   if (row !== undefined) Object.assign(row, change)
+}
+
+export function fakeAcknowledgements(): AcknowledgementStore {
+  const all = new Map<string, Acknowledgement>()
+  return {
+    async insert(acknowledgements) {
+      for (const one of acknowledgements) if (!all.has(`${one.organizationId} ${one.eventId}`)) all.set(`${one.organizationId} ${one.eventId}`, one)
+    },
+    async find(organizationId, eventIds) {
+      return new Map(eventIds.flatMap((id) => { const one = all.get(`${organizationId} ${id}`); return one === undefined ? [] : [[id, one] as const] }))
+    },
+  }
 }

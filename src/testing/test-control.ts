@@ -11,7 +11,7 @@ import { createEventBus } from '../events/bus.ts'
 import { fakeAuditLog } from './fake-audit-log.ts'
 import { checkUrlShape, countingIds, fakeCallsInFlight, fakeUpstreams, fakeVault, fixedClock, TEST_NOW, type ScriptedAnswer } from './fake-ports.ts'
 import { fakeInvitations, fakeOidcIdentities, fakePersonSessions, fakeProviders, fakeSecondFactors, fakeSignOns, fakeTotp } from './fake-sign-in.ts'
-import { fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions, fakeTools } from './fake-stores.ts'
+import { fakeAcknowledgements, fakeConnections, fakeKeys, fakeMcpSessions, fakeOrganizations, fakePeople, fakePolicies, fakePolicyBook, fakeSessions, fakeTools } from './fake-stores.ts'
 
 export const ORGANIZATION = 'org_one' as OrganizationId
 export const OTHER_ORGANIZATION = 'org_two' as OrganizationId
@@ -29,7 +29,7 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
     personSessions: fakePersonSessions(), invitations: fakeInvitations(people), secondFactors: fakeSecondFactors(), oidcIdentities: fakeOidcIdentities(),
     signOns: fakeSignOns(), identityProviders: fakeProviders(),
     organizations: fakeOrganizations(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
-    policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
+    policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), acknowledgements: fakeAcknowledgements(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
     events: createEventBus({ replayMax: 100, queueMax: 50, subscribersMax: 100, boot: 'boot' }),
     upstreams: fakeUpstreams(options.upstream ?? ((): ScriptedAnswer => ({ status: 500 }))),
   }

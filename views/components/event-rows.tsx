@@ -23,10 +23,10 @@ export function EventHead() {
 }
 
 /** One line of the record; its name leads to the whole of it. */
-export function EventRow({ event, now }: { event: EventFacts; now: number }) {
+export function EventRow({ event, now, isMarked = false }: { event: EventFacts; now: number; isMarked?: boolean }) {
   const what = event.toolName ?? event.method ?? event.type
   return (
-    <tr>
+    <tr class={isMarked ? 'marked' : undefined}>
       <td class="lead"><a href={`/audit/${encodeURIComponent(event.id)}`}><Foreign text={what} lengthMax={80} /></a>{event.type === 'tool_call' ? '' : <> <span class="muted small" safe>{event.type.replaceAll('_', ' ')}</span></>}</td>
       <td class="side"><Badge state={event.action === 'alert' && event.status === 'ok' ? 'alert' : event.status} /></td>
       <td class="muted"><Foreign text={event.principal.label} lengthMax={60} /></td>

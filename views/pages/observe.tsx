@@ -50,6 +50,10 @@ export function ObservePage(props: ObservePageProps) {
         <Busiest title="Busiest callers" column="Caller" filter="q" rows={callers} />
       </div>
       <section class="card">
+        <div class="title"><h2>Risk by hour</h2><span class="muted small">the last 24 hours, UTC</span></div>
+        <div id="risk" class="risk" hx-get="/risk" hx-trigger="load" hx-swap="innerHTML"><p class="empty"><a href="/risk">Show the map of connections and hours</a></p></div>
+      </section>
+      <section class="card">
         <div class="title">
           <h2>Latest calls</h2>
           <div class="row"><span id="feed-state" class="muted small" role="status"></span><button id="feed-pause" type="button" hidden>Pause</button></div>

@@ -2,6 +2,7 @@
 import { Html } from '@elysiajs/html'
 import { EventHead, EventRow, type EventFacts } from '../components/event-rows.tsx'
 import { Badge, Foreign, When } from '../components/facts.tsx'
+import { Timeline } from '../components/timeline.tsx'
 import { Csrf, Shell, type Viewer } from '../shell.tsx'
 import { shownCount, shownText } from '../shown-text.ts'
 
@@ -98,6 +99,7 @@ export function SessionPage({ viewer, session, calls, olderHref, maySwitch, noti
       </div>
       <section class="card">
         <div class="title"><h2>What happened, newest first</h2><a href={`/audit?${new URLSearchParams({ sessionId: session.id })}`}>In the record</a></div>
+        <Timeline events={calls} />
         {calls.length === 0 ? <p class="empty">No calls on record.</p> : <table class="stack events"><EventHead /><tbody>{calls.map((event) => <EventRow event={event} now={viewer.now} />)}</tbody></table>}
         {olderHref === null ? '' : <p><a class="button" href={olderHref}>Older calls</a></p>}
       </section>

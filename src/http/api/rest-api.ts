@@ -3,6 +3,7 @@ import type { Control } from '../../control/control.ts'
 import type { AccessChanges } from '../../control/ports.ts'
 import type { Clock, ConnectionStore, EventBus, Log } from '../../core/ports.ts'
 import { liveFeeds, type FeedLimits } from '../sse-feed.ts'
+import { anomalyRoutes } from './anomalies.ts'
 import { apiKeyRoutes } from './api-keys.ts'
 import { auditRoutes } from './audit-events.ts'
 import { connectionRoutes } from './connections.ts'
@@ -15,6 +16,7 @@ import { API_PREFIX } from './prefix.ts'
 import type { AnyRoute } from './route.ts'
 import { serveRoute, serveUnknownPath, serveWrongMethod, type ResolveActor } from './serve-route.ts'
 import { sessionRoutes } from './sessions.ts'
+import { toolRoutes } from './tools.ts'
 
 export interface RestApiDeps {
   control: Control
@@ -38,9 +40,11 @@ export function apiRoutes(deps: RestApiDeps): AnyRoute[] {
   const { control, clock } = deps
   const routes = [
     ...connectionRoutes(control),
+    ...toolRoutes(control),
     ...policyRoutes(control),
     ...sessionRoutes(control),
     ...auditRoutes(control, clock),
+    ...anomalyRoutes(control),
     ...apiKeyRoutes(control),
     ...organizationRoutes(control),
     ...memberRoutes(control, deps.publicUrl),

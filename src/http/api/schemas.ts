@@ -104,6 +104,10 @@ export const AuditEventView = z.strictObject({
   requestBytes: z.number().nullable(), responseBytes: z.number().nullable(), arguments: z.unknown().optional(), details: z.record(z.string(), z.unknown()).optional(),
 })
 
+export const AnomalyEventView = AuditEventView.extend({
+  acknowledged: z.strictObject({ at: Time, by: z.string(), note: z.string().nullable() }).nullable(),
+})
+
 export const OrganizationView = z.strictObject({ id: z.string(), name: z.string(), createdAt: Time, ...suspension })
 
 export const MemberView = z.strictObject({

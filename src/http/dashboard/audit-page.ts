@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { AuditPage, EventPage, type FilterFields } from '../../../views/pages/audit.tsx'
-import { AnomaliesPage } from '../../../views/pages/anomalies.tsx'
 import { AUDIT_PAGE_DEFAULT, AuditAction, AuditStatus, AuditType } from '../../core/audit.ts'
 import { refuse } from '../../core/result.ts'
 import { reach } from '../../core/role.ts'
@@ -9,7 +8,7 @@ import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
 
 export const AUDIT_PAGES: PageTable = {
-  shown: [[/^\/audit$/, showAudit], [/^\/audit\/([^/]+)$/, showEvent], [/^\/anomalies$/, showAnomalies]],
+  shown: [[/^\/audit$/, showAudit], [/^\/audit\/([^/]+)$/, showEvent]],
   done: [],
 }
 
@@ -54,13 +53,4 @@ export async function showEvent(asked: Asked, id: string): Promise<Response> {
   const trace = traceId === null ? null : await control.audit.query(me.actor, { traceId }, { limit: TRACE_MAX })
   const others = trace !== null && trace.ok ? trace.value.items : []
   return shown(asked, await EventPage({ viewer, section: type === 'anomaly' ? 'Anomalies' : 'Audit', event: event.value, trace: others }))
-}
-
-export async function showAnomalies(asked: Asked): Promise<Response> {
-  const cursor = asked.query.get('cursor')
-  const found = await asked.control.audit.query(asked.me.actor, { type: 'anomaly' }, { limit: AUDIT_PAGE_DEFAULT, ...(cursor === null ? {} : { cursor }) })
-  if (!found.ok) return refusedPage(asked, found)
-  const { items, nextCursor } = found.value
-  const olderHref = nextCursor === undefined ? null : `/anomalies?${new URLSearchParams({ cursor: nextCursor })}`
-  return shown(asked, await AnomaliesPage({ viewer: asked.viewer, anomalies: items, olderHref }))
 }

@@ -1,6 +1,7 @@
 import { refuse } from '../../core/result.ts'
 import type { Control } from '../../control/control.ts'
 import type { PeopleHandler } from '../router.ts'
+import { ANOMALY_PAGES } from './anomalies-page.ts'
 import { serveAsset } from './assets.ts'
 import { AUDIT_PAGES } from './audit-page.ts'
 import { CONNECTION_PAGES } from './connections-page.ts'
@@ -10,6 +11,7 @@ import { seeOther, type PageRequest } from './page.ts'
 import type { PageTable } from './page-table.ts'
 import { personFromRequest } from './person-from-request.ts'
 import { SESSION_PAGES } from './sessions-page.ts'
+import { SETTINGS_PAGES } from './settings-page.ts'
 import { ownForm, refusedPage, type Asked } from './shown.ts'
 
 export interface DashboardDeps {
@@ -21,7 +23,7 @@ export interface DashboardDeps {
   nextRequestId(): string
 }
 
-const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES]
+const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES, ANOMALY_PAGES, SETTINGS_PAGES]
 const SHOWN = TABLES.flatMap(({ shown }) => shown)
 const DONE = TABLES.flatMap(({ done }) => done)
 
@@ -44,7 +46,7 @@ export function dashboardPages(deps: DashboardDeps): PeopleHandler {
       }
       const found = request.method === 'POST' ? find(DONE, path) : null
       if (found === null) return null
-      const form = await ownForm(asked, deps.publicUrl)
+      const form = await ownForm(asked, deps.publicUrl, found.limits?.bytesMax)
       return form === null ? refusedPage(asked, refuse('forbidden', NOT_OUR_FORM)) : found.value(asked, found.name, form)
     },
   }
@@ -62,14 +64,14 @@ function askedBy({ control, clock, publicUrl }: DashboardDeps, facts: Pick<Asked
   const { page, me } = facts
   const url = new URL(page.request.url)
   const viewer = { name: me.person.name === '' ? me.person.email : me.person.name, csrfToken: me.csrfToken, now: clock.now() }
-  return { ...facts, viewer, query: url.searchParams, control, baseUrl: (publicUrl ?? url.origin).replace(/\/$/, '') }
+  return { ...facts, viewer, query: url.searchParams, control, publicUrl, baseUrl: (publicUrl ?? url.origin).replace(/\/$/, '') }
 }
 
-function find<T>(table: [RegExp, T][], path: string): { value: T; name: string } | null {
-  for (const [pattern, value] of table) {
+function find<T>(table: [RegExp, T, { bytesMax: number }?][], path: string): { value: T; name: string; limits: { bytesMax: number } | undefined } | null {
+  for (const [pattern, value, limits] of table) {
     const match = pattern.exec(path)
     const name = match === null ? null : decoded(match[1] ?? '')
-    if (name !== null) return { value, name }
+    if (name !== null) return { value, name, limits }
   }
   return null
 }

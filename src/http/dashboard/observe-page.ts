@@ -1,11 +1,13 @@
 import { LatestCalls, ObservePage } from '../../../views/pages/observe.tsx'
+import { RiskPage } from '../../../views/pages/risk.tsx'
+import { RiskMap } from '../../../views/components/risk-map.tsx'
 import { SHELL_HEADERS } from '../../../views/shell.tsx'
 import { FEED_ROWS } from './live-calls.ts'
 import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
 
 export const OBSERVE_PAGES: PageTable = {
-  shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed], [/^\/feed\/live$/, followFeed]],
+  shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed], [/^\/feed\/live$/, followFeed], [/^\/risk$/, showRisk]],
   done: [],
 }
 
@@ -46,4 +48,15 @@ export async function followFeed(asked: Asked): Promise<Response> {
   const opened = live.open({ me, signal: page.request.signal, resolveAgain })
   if (!opened.ok) return refusedPage(asked, opened)
   return new Response(opened.value, { headers: { ...SHELL_HEADERS, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no', 'x-igris-request-id': page.origin.requestId } })
+}
+
+const RISK_HOURS = 24
+
+/** Read on its own, so that the first page does not wait for it. */
+export async function showRisk(asked: Asked): Promise<Response> {
+  const { me, viewer, control, page } = asked
+  const found = await control.risk.map(me.actor, { to: viewer.now, hours: RISK_HOURS })
+  if (!found.ok) return refusedPage(asked, found)
+  const isPart = page.request.headers.get('hx-request') === 'true'
+  return shown(asked, isPart ? await RiskMap({ map: found.value }) : await RiskPage({ viewer, map: found.value }))
 }

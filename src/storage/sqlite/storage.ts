@@ -3,6 +3,7 @@ import type { KeyId, McpSessionId, PersonSessionId, SessionId } from '../../core
 import type { Log, Storage } from '../../core/ports.ts'
 import type { AgentSession } from '../../core/session.ts'
 import type { EpochMs } from '../../core/time.ts'
+import { acknowledgementStore } from './acknowledgements.ts'
 import { SqliteAuditLog } from './audit-log.ts'
 import { Background } from './background.ts'
 import { connectionStore } from './connections.ts'
@@ -76,6 +77,7 @@ export function sqliteStorage({ opened: { db, path }, auditSync, log }: SqliteSt
     mcpSessions: mcpSessionStore(db, commit, mcpTouches),
     mcpTasks: mcpTaskStore(db, commit),
     auditLog,
+    acknowledgements: acknowledgementStore(db, durably),
     settings: settingStore(db, durably),
     backup: (target) => writeBackup(background, target),
     async sizeBytes() {
