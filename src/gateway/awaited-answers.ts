@@ -8,6 +8,8 @@ export interface Ending {
 }
 
 const OK: Ending = { status: 'ok', reason: null }
+const INPUT_REQUIRED: Ending = { status: 'ok', reason: 'The MCP server asks for input before it carries the call out.' }
+const TASK_MADE: Ending = { status: 'ok', reason: 'The MCP server made a task of the call; its result is fetched later.' }
 
 /** The requests of a call that have no answer yet, and how those that have one ended. Ids match by value, as clients match them. */
 export class AwaitedAnswers {
@@ -41,7 +43,7 @@ export class AwaitedAnswers {
     const message = value as Record<string, unknown>
     const index = this.#waiting.get(message.id)
     if (message.jsonrpc !== '2.0' || index === undefined) return false
-    const ending = 'error' in message ? { status: 'rpc_error' as const, reason: rpcErrorReason(message) } : endingOfResult(message.result)
+    const ending = 'error' in message ? { status: 'rpc_error' as const, reason: rpcErrorReason(message) } : endingOfResult(message.result, this.#messages[index])
     if (ending === null) return false
     this.#waiting.delete(message.id)
     this.endings[index] = ending
@@ -58,9 +60,13 @@ export class AwaitedAnswers {
   }
 }
 
-function endingOfResult(result: unknown): Ending | null {
+function endingOfResult(result: unknown, request: RpcMessage | undefined): Ending | null {
   if (typeof result !== 'object' || result === null) return null
-  return (result as Record<string, unknown>).isError === true ? { status: 'tool_error', reason: null } : OK
+  const { isError, resultType, task } = result as Record<string, unknown>
+  if (isError === true) return { status: 'tool_error', reason: null }
+  if (resultType === 'input_required') return INPUT_REQUIRED
+  const isTask = resultType === 'task' || (request?.params?.task !== undefined && typeof task === 'object' && task !== null)
+  return isTask ? TASK_MADE : OK
 }
 
 /** The code alone: the text is the upstream's, who knows our credential and may quote it. */

@@ -225,6 +225,7 @@ describe('heartbeats', () => {
       call,
       connection: { denials: 'http' } as Connection,
       awaited: new AwaitedAnswers(call.messages, () => {}),
+      asked: [], recordQuestions: async () => {}, loseSight: () => {},
       underWay: registry.begin(new AbortController().signal),
       answer: {
         status: 200, headers: [],

@@ -8,6 +8,7 @@ import type { CallRegistry } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { PeopleSignedIn } from './steps/authenticate.ts'
+import type { QuestionBook } from './question-book.ts'
 import type { SessionRestorer } from './session-restoring.ts'
 import type { TaskOwners } from './task-owners.ts'
 
@@ -54,6 +55,7 @@ export interface Gateway {
   events: EventBus
   calls: CallRegistry
   tasks: TaskOwners
+  questions: QuestionBook
   heartbeats: Heartbeats
   metrics: CallMetrics
   limits: GatewayLimits

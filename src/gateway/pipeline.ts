@@ -3,6 +3,7 @@ import { ANONYMOUS } from '../core/caller.ts'
 import type { Caller } from '../core/caller.ts'
 import type { Connection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
+import { AuditUnavailable } from '../core/ports.ts'
 import type { UpstreamAnswer } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
 import type { Result } from '../core/result.ts'
@@ -16,17 +17,19 @@ import type { IncomingCall } from './incoming-call.ts'
 import { keepMcpSession } from './mcp-session-keeping.ts'
 import { noteResult } from './note-result.ts'
 import { refused } from './outcome.ts'
-import type { Outcome, Refused } from './outcome.ts'
+import type { Answered, Outcome, Refused } from './outcome.ts'
+import type { Question } from './question-book.ts'
+import { placeOf, recordQuestions } from './record-questions.ts'
 import { recordedId } from './recorded-id.ts'
 import { relayEventStream, statusOfCut } from './relay.ts'
 import { applyAction } from './steps/apply-action.ts'
 import { authenticate, authenticatePerson } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
-import { checkTasks } from './steps/check-tasks.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
 import { decideEntry, strictestOf } from './steps/decide-policy.ts'
 import { checkCredential } from './steps/forward.ts'
 import { findMcpSession } from './steps/open-session.ts'
+import { goesBack, tieMessages } from './steps/tie-messages.ts'
 import { draftRows, reserveRecord } from './steps/reserve-record.ts'
 import { resolveConnection } from './steps/resolve-connection.ts'
 import { startTrail, toolCallsIn } from './trail.ts'
@@ -76,8 +79,11 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
   if (!mcpSession.ok) return refused(mcpSession)
   trail.mcpSession = mcpSession.value
-  const ownTasks = checkTasks(gw.tasks, { caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, messages: call.messages })
-  if (!ownTasks.ok) return refused(ownTasks)
+  if (call.messages.some(goesBack)) {
+    const ties = await tieMessages(gw, { caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, place: placeOf(trail), messages: call.messages, body: call.body })
+    if (!ties.ok) return refused(ties)
+    for (const [index, entry] of trail.entries.entries()) entry.tie = ties.value[index] ?? null
+  }
   const toolCalls = toolCallsIn(trail.entries)
   const session = gw.sessions.open(caller.value.organizationId, connection.value, caller.value, { user: assertions.value.user, toolCalls, now })
   trail.session = session
@@ -132,17 +138,22 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     return refused(kept)
   }
   const { headers: sessionHeaders, session: mcpSession } = kept.value
-  const awaitAnswers = () => new AwaitedAnswers(call.messages, (message, result) => noteResult(gw, { caller, connection, mcpSession }, message, result))
+  trail.mcpSession = mcpSession
+  const asked: Question[] = []
+  const awaitAnswers = () => {
+    asked.length = 0
+    return new AwaitedAnswers(call.messages, (message, result) => asked.push(...noteResult(gw, trail, { caller, connection, mcpSession }, message, result)))
+  }
   if (!isEventStream(answer)) {
     const outcome = await readAnswer(answer, { call, connection, awaited: awaitAnswers(), responseBytesMax: gw.limits.responseBytesMax })
     if (trail.underWay.signal.aborted) return refused(refusalOfCut(trail.underWay), { status: statusOfCut(trail.underWay) })
     if (outcome.kind === 'answered') outcome.headers.push(...sessionHeaders)
-    return outcome
+    return askedOnRecord(gw, trail, asked, outcome)
   }
   const whole = trail.underWay.signal.aborted ? null : answerWholeStream(answer, awaitAnswers())
   if (whole !== null) {
     whole.headers.push(...sessionHeaders)
-    return whole
+    return askedOnRecord(gw, trail, asked, whole)
   }
   trail.isStreaming = true
   if (isListening(call)) gw.calls.listen(trail.underWay)
@@ -153,10 +164,25 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     underWay: trail.underWay,
     answer,
     heartbeats: gw.heartbeats,
+    asked,
+    recordQuestions: (questions) => recordQuestions(gw, trail, questions),
+    loseSight: () => gw.questions.loseSight(placeOf(trail)),
     conclude: (ending) => concludeStream(gw, trail, ending),
     release: () => release(gw, trail),
   })
   return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...sessionHeaders], stream }
+}
+
+/** What a whole answer asks for is on record before it leaves. */
+async function askedOnRecord(gw: Gateway, trail: Trail, asked: Question[], outcome: Answered | Refused): Promise<Answered | Refused> {
+  if (asked.length === 0) return outcome
+  try {
+    await recordQuestions(gw, trail, asked)
+    return outcome
+  } catch (error) {
+    if (error instanceof AuditUnavailable) return refused(refuse('audit_unavailable'))
+    throw error
+  }
 }
 
 function release(gw: Gateway, trail: Trail): void {

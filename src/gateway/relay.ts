@@ -1,6 +1,6 @@
 import type { AuditStatus } from '../core/audit.ts'
 import type { Connection } from '../core/connection.ts'
-import { UpstreamFailure } from '../core/ports.ts'
+import { AuditUnavailable, UpstreamFailure } from '../core/ports.ts'
 import type { UpstreamAnswer } from '../core/ports.ts'
 import type { Refusal } from '../core/result.ts'
 import { assertNever, refuse } from '../core/result.ts'
@@ -10,6 +10,8 @@ import type { AwaitedAnswers, Ending } from './awaited-answers.ts'
 import type { CallUnderWay } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import { mayAsk, questionIn } from './question-book.ts'
+import type { Question } from './question-book.ts'
 import { refusalBody } from './refusal-body.ts'
 import { shapeRefusal } from './refusal-shape.ts'
 import { refusalOfCut } from './upstream-refusals.ts'
@@ -27,6 +29,12 @@ export interface RelayFacts {
   underWay: CallUnderWay
   answer: UpstreamAnswer
   heartbeats: Heartbeats
+  /** What the server asked beside or within its answer so far, and is not on record yet. */
+  asked: Question[]
+  /** Puts it there, before it is passed on. Rejects with `AuditUnavailable` where that fails. */
+  recordQuestions(asked: Question[]): Promise<void>
+  /** A question may have gone by that nobody could look into. */
+  loseSight(): void
   /** Resolves once the ending is on record. Called once: when the last awaited response is about to be passed on, or when the stream ends. */
   conclude(ending: StreamEnding): Promise<void>
   /** Called once, when nothing more will flow. */
@@ -60,13 +68,23 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   let sawOversize = false
   let leaveHeartbeats = () => {}
 
-  const scanner = createSseScanner({ eventBytesMax: EVENT_BYTES_MAX, onEvent: needsResponse ? noteEvent : () => {} })
+  const scanner = createSseScanner({ eventBytesMax: EVENT_BYTES_MAX, onEvent: noteEvent })
 
   function noteEvent(event: SseEvent): void {
-    if (event.isOversize) sawOversize = true
-    if (event.data === null || !awaited.isWaiting) return
+    if (event.isOversize) {
+      sawOversize = true
+      facts.loseSight()
+    }
+    if (event.data === null || (!awaited.isWaiting && !mayAsk(event.data))) return
     const value = parseEventData(event.data)
-    for (const item of Array.isArray(value) ? value : [value]) awaited.take(item)
+    for (const item of Array.isArray(value) ? value : [value]) {
+      const question = awaited.take(item) ? null : questionIn(item)
+      if (question !== null) facts.asked.push(question)
+    }
+  }
+
+  async function recordQuestions(): Promise<void> {
+    if (facts.asked.length > 0) await facts.recordQuestions(facts.asked.splice(0))
   }
 
   async function conclude(): Promise<void> {
@@ -100,6 +118,8 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   async function endEarly(controller: ReadableStreamDefaultController<Uint8Array>, refusal: Refusal, status: AuditStatus): Promise<void> {
     over()
     completeLastEvent(controller)
+    // What is added below would complete it for the caller.
+    await recordQuestions().catch(() => {})
     const isOurDoing = underWay.cutBy !== null
     const quiet = isOurDoing ? null : quietEnding()
     if (awaited.isWaiting && quiet === null) {
@@ -137,14 +157,16 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
           }
           responseBytes += chunk.length
           scanner.push(chunk)
+          if (facts.asked.length > 0) await recordQuestions()
           if (needsResponse && !awaited.isWaiting) await conclude()
-          controller.enqueue(chunk)
+          if (!isOver) controller.enqueue(chunk)
           return
         }
         await endEarly(controller, refuse('upstream_invalid', 'The MCP server closed the stream before its answer.'), 'upstream_error')
       } catch (error) {
         answer.body.cancel()
         if (isOver) return
+        if (error instanceof AuditUnavailable) return await endEarly(controller, refuse('audit_unavailable'), 'failed')
         if (!(error instanceof UpstreamFailure)) throw error
         await endEarly(controller, refuse('upstream_unreachable', 'The MCP server broke the stream off before its answer was complete.'), 'upstream_error')
       }

@@ -1,31 +1,37 @@
 import type { ConnectionId } from '../core/ids.ts'
+import type { McpTaskStore } from '../core/ports.ts'
+import type { McpTask } from '../core/session.ts'
 
 /** Whose task it is. All keys of a connection share one upstream credential, so the upstream cannot tell their tasks apart. */
 export interface TaskOwners {
-  note(connectionId: ConnectionId, taskId: string, principalId: string): void
-  /** True when the task is known to be another principal's. */
-  isForeign(connectionId: ConnectionId, taskId: string, principalId: string): boolean
+  /** Its write is not awaited: it joins the commit that puts the answer on record. */
+  note(task: McpTask): void
+  find(connectionId: ConnectionId, taskId: string): Promise<McpTask | null>
 }
 
-/** Remembers the newest tasks; the oldest are forgotten first. Tasks made before the start of the process are unknown here. */
-export function createTaskOwners(tasksMax: number): TaskOwners {
-  const owners = new Map<string, string>()
+/** Longer names are not kept. */
+const TASK_ID_CHARS_MAX = 1024
+
+/** Remembers the newest tasks in memory, and all that the store keeps. */
+export function createTaskOwners(store: McpTaskStore, tasksMax: number): TaskOwners {
+  const newest = new Map<string, McpTask>()
   const nameOf = (connectionId: string, taskId: string) => `${connectionId} ${taskId}`
   return {
-    note(connectionId, taskId, principalId) {
-      const name = nameOf(connectionId, taskId)
+    note(task) {
+      const name = nameOf(task.connectionId, task.taskId)
       // The first owner stays: an upstream that names a task twice does not hand it over.
-      if (owners.has(name)) return
-      owners.set(name, principalId)
-      if (owners.size <= tasksMax) return
-      for (const oldest of owners.keys()) {
-        owners.delete(oldest)
+      if (newest.has(name) || task.taskId.length > TASK_ID_CHARS_MAX) return
+      newest.set(name, task)
+      store.insert(task).catch(() => {})
+      if (newest.size <= tasksMax) return
+      for (const oldest of newest.keys()) {
+        newest.delete(oldest)
         break
       }
     },
-    isForeign(connectionId, taskId, principalId) {
-      const owner = owners.get(nameOf(connectionId, taskId))
-      return owner !== undefined && owner !== principalId
+    async find(connectionId, taskId) {
+      // What is stored came first.
+      return (await store.find(connectionId, taskId)) ?? newest.get(nameOf(connectionId, taskId)) ?? null
     },
   }
 }

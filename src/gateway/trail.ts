@@ -9,6 +9,7 @@ import { targetOf } from '../core/message/target.ts'
 import type { EpochMs } from '../core/time.ts'
 import type { CallUnderWay } from './calls-in-flight.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import type { Tie } from './steps/tie-messages.ts'
 
 /** One message of the call (a batch has several; GET and DELETE have one without a message), with what was decided about it. */
 export interface TrailEntry {
@@ -18,6 +19,8 @@ export interface TrailEntry {
   toolName: string | null
   targets: PolicyTarget[]
   decision: Decision | null
+  /** What the message goes back to; null for most. */
+  tie: Tie | null
 }
 
 /** The facts known so far about one call. Only `pipeline.ts` writes it. */
@@ -50,8 +53,9 @@ export function startTrail(call: IncomingCall, now: EpochMs, elapsed: number, un
     toolName: message.method === 'tools/call' && typeof message.params?.name === 'string' ? message.params.name : null,
     targets: message.kind === 'response' ? [] : targetOf(message),
     decision: null,
+    tie: null,
   }))
-  if (entries.length === 0) entries.push({ message: null, method: call.httpMethod, toolName: null, targets: [], decision: null })
+  if (entries.length === 0) entries.push({ message: null, method: call.httpMethod, toolName: null, targets: [], decision: null, tie: null })
   return {
     call,
     startedAt: now,

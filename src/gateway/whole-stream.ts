@@ -3,6 +3,7 @@ import { createSseScanner } from '../core/sse.ts'
 import { relayedHeaders } from './answer.ts'
 import type { AwaitedAnswers } from './awaited-answers.ts'
 import type { Answered } from './outcome.ts'
+import { mayAsk } from './question-book.ts'
 import { EVENT_BYTES_MAX, OPENING, parseEventData, withoutByteOrderMark } from './relay.ts'
 
 /**
@@ -14,16 +15,21 @@ export function answerWholeStream(answer: UpstreamAnswer, awaited: AwaitedAnswer
   const arrived = awaited.isWaiting ? (answer.body.arrived?.() ?? null) : null
   if (arrived === null) return null
   const stream = withoutByteOrderMark(arrived)
+  let isMore = false
   const scanner = createSseScanner({
     eventBytesMax: EVENT_BYTES_MAX,
-    onEvent({ data }) {
-      if (data === null || !awaited.isWaiting) return
-      const value = parseEventData(data)
-      for (const item of Array.isArray(value) ? value : [value]) awaited.take(item)
+    onEvent({ data, isOversize }) {
+      isMore ||= isOversize
+      if (data === null) return
+      const value = awaited.isWaiting ? parseEventData(data) : undefined
+      let isAnswer = false
+      for (const item of Array.isArray(value) ? value : [value]) isAnswer = awaited.take(item) || isAnswer
+      // Whether the server asks something beside its answer is for the relay to see.
+      if (!isAnswer) isMore ||= mayAsk(data)
     },
   })
   scanner.push(stream)
-  if (awaited.isWaiting) return null
+  if (awaited.isWaiting || isMore) return null
   const body = new Uint8Array(OPENING.length + stream.length)
   body.set(OPENING)
   body.set(stream, OPENING.length)

@@ -35,7 +35,7 @@ function draftRow(trail: Trail, entry: TrailEntry, organizationId: OrganizationI
     connection: trail.connection?.slug ?? null,
     sessionId: trail.session?.id ?? null,
     requestId: trail.call.requestId,
-    traceId: trail.assertions?.traceId ?? null,
+    traceId: entry.tie?.traceId ?? trail.assertions?.traceId ?? null,
     principal: trail.caller?.principal ?? ANONYMOUS,
     user: trail.assertions?.user ?? null,
     metadata: maskedMetadata(trail),
@@ -68,13 +68,14 @@ function maskedMetadata(trail: Trail): AuditDraft['metadata'] {
   return metadata
 }
 
-/** Targets that have no column of their own, and what shadow policies would have said. */
+/** Targets that have no column of their own, what shadow policies would have said, and what the message goes back to. */
 function detailsOf(entry: TrailEntry): Record<string, unknown> | null {
   const named = entry.targets.filter((target) => target.kind !== 'tool')
   const shadow = entry.decision?.shadow
   const error = entry.decision?.error ?? null
-  if (named.length === 0 && shadow === undefined && error === null) return null
+  if (named.length === 0 && shadow === undefined && error === null && entry.tie === null) return null
   return {
+    ...entry.tie?.details,
     ...(named.length > 0 ? { targets: named } : {}),
     ...(shadow === undefined ? {} : { shadow }),
     ...(error === null ? {} : { policyError: error }),

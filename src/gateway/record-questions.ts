@@ -1,0 +1,54 @@
+import type { AuditEvent } from '../core/audit.ts'
+import type { AuditLog, Clock } from '../core/ports.ts'
+import { redactArguments } from '../core/redact.ts'
+import { maskSecrets } from '../core/secret-text.ts'
+import type { Question, QuestionBook } from './question-book.ts'
+import type { Trail } from './trail.ts'
+
+/** In one go; a server that asks more at once than this has no client to answer it. */
+const QUESTIONS_MAX = 64
+const ID_CHARS_MAX = 200
+/** Names of methods are a server's to choose. */
+const METHOD_CHARS_MAX = 128
+
+export interface QuestionPorts {
+  auditLog: AuditLog
+  questions: QuestionBook
+  clock: Clock
+  limits: { argumentBytesMax: number }
+}
+
+/**
+ * Puts a server's questions on record, tied to the call whose answer carries them. Resolves before they are passed on; rejects with
+ * `AuditUnavailable` where they cannot be, and then they must not. A ping asks nobody anything and is remembered only.
+ */
+export async function recordQuestions(ports: QuestionPorts, trail: Trail, questions: Question[]): Promise<void> {
+  const draft = trail.tickets?.[0]?.draft
+  if (draft === undefined) return
+  const origin = { requestId: trail.call.requestId, traceId: draft.traceId }
+  const place = placeOf(trail)
+  const events = questions.filter(({ method }) => method !== 'ping').slice(0, QUESTIONS_MAX).map((question): Omit<AuditEvent, 'id'> => {
+    const event: Omit<AuditEvent, 'id'> = {
+      organizationId: draft.organizationId, type: 'mcp_message', timestamp: ports.clock.now(), connection: draft.connection, sessionId: draft.sessionId,
+      requestId: draft.requestId, traceId: draft.traceId, principal: draft.principal, user: draft.user, metadata: draft.metadata,
+      method: question.method.slice(0, METHOD_CHARS_MAX), toolName: null, action: null, policy: null, rule: null, reason: null, status: 'ok',
+      httpStatus: null, latencyMs: null, upstreamMs: null, requestBytes: null, responseBytes: null,
+      details: { direction: 'server_to_client', question: shownId(question.id) },
+    }
+    if (question.params !== undefined && trail.connection?.storeArguments === true) event.arguments = redactArguments(question.params, ports.limits.argumentBytesMax)
+    return event
+  })
+  if (questions.length > QUESTIONS_MAX) ports.questions.loseSight(place)
+  if (events.length > 0) await ports.auditLog.append(events)
+  for (const question of questions.slice(0, QUESTIONS_MAX)) ports.questions.note(place, question, { method: question.method, ...origin })
+}
+
+/** Where the questions of a call belong: its session; where it has none, its caller on this connection. */
+export function placeOf(trail: Pick<Trail, 'mcpSession' | 'connection' | 'caller'>): string {
+  return trail.mcpSession?.id ?? `${trail.connection?.id ?? ''} ${trail.caller?.principal.id ?? ''}`
+}
+
+/** Chosen by a server, which may put anything there. */
+export function shownId(id: string): string {
+  return maskSecrets(id.slice(0, ID_CHARS_MAX))
+}
