@@ -71,6 +71,8 @@ function connectionTools(stored: readonly KnownTool[], { save, say }: Written): 
   let chars = 0
   for (const tool of tools.values()) chars += charsOf(tool.definition)
   let lastList: ListOutcome | null = null
+  /** A list was seen whole, or read from storage: what joins it now is new. */
+  let isSettled = tools.size > 0
   /** What storage refused; tried again with the next write. */
   let unsaved: KnownTool[] = []
 
@@ -100,15 +102,14 @@ function connectionTools(stored: readonly KnownTool[], { save, say }: Written): 
     get: (name) => tools.get(name),
     all: () => [...tools.values()].sort((left, right) => (left.name < right.name ? -1 : 1)),
     see(seen, { now }) {
-      const isFirst = tools.size === 0
       const changed = new Map<string, KnownTool>()
       const changes: ToolChange[] = []
       const added: string[] = []
       for (const listed of seen) {
         const known = tools.get(listed.name)
-        const next = known === undefined ? (tools.size < TOOLS_MAX ? discovered(bounded(listed), { now, isNew: !isFirst }) : null) : seenAgain(known, listed, bounded, now)
+        const next = known === undefined ? (tools.size < TOOLS_MAX ? discovered(bounded(listed), { now, isNew: isSettled }) : null) : seenAgain(known, listed, bounded, now)
         if (next === null || next === known) continue
-        if (known === undefined && !isFirst) added.push(next.name)
+        if (known === undefined && isSettled) added.push(next.name)
         if (known !== undefined && known.fingerprint !== next.fingerprint) changes.push(changeOf(known, next))
         tools.set(next.name, next)
         changed.set(next.name, next)
@@ -118,6 +119,7 @@ function connectionTools(stored: readonly KnownTool[], { save, say }: Written): 
     },
     seeWhole(names, { now }) {
       const changed: KnownTool[] = []
+      isSettled = true
       for (const tool of tools.values()) {
         if (tool.removedAt !== null || names.has(tool.name)) continue
         const next = { ...tool, removedAt: now }

@@ -15,7 +15,7 @@ import { testConnection } from './test-connection.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
+  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'toolBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
 >
 
 export interface ConnectionControl {
@@ -151,6 +151,7 @@ async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: stri
     ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
     ports.programs?.end(connection.id)
     await ports.mcpSessions.deleteByConnection(connection.id)
+    ports.toolBook.forget(connection.id)
     await forgetSlug(ports, actor, connection, ports.clock.now())
     ports.accessChanges.announce()
     return ok(presentConnection(connection))

@@ -112,7 +112,7 @@ function shownType(answer: UpstreamAnswer): string {
   return /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/.test(type) ? type.slice(0, 60) : 'an unknown type'
 }
 
-async function readWhole(body: UpstreamBody, bytesMax: number): Promise<Uint8Array> {
+export async function readWhole(body: UpstreamBody, bytesMax: number): Promise<Uint8Array> {
   if (body.length !== null && body.length > bytesMax) {
     body.cancel()
     throw new UpstreamFailure('too_large', `announced ${body.length} bytes`)

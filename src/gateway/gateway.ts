@@ -11,6 +11,7 @@ import type { PeopleSignedIn } from './steps/authenticate.ts'
 import type { QuestionBook } from './question-book.ts'
 import type { SessionRestorer } from './session-restoring.ts'
 import type { TaskOwners } from './task-owners.ts'
+import type { ToolLists } from './tools/tool-lists.ts'
 
 /** Bounds on a call, from the configuration. */
 export interface GatewayLimits {
@@ -57,6 +58,7 @@ export interface Gateway {
   tasks: TaskOwners
   questions: QuestionBook
   heartbeats: Heartbeats
+  toolLists: ToolLists
   metrics: CallMetrics
   limits: GatewayLimits
   /** True from the moment a stop was asked for: no further call is admitted. */

@@ -113,17 +113,25 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   if (!cleared.ok) return refused(cleared, { index: cleared.index })
   const equipped = checkCredential(connection.value)
   if (!equipped.ok) return refused(equipped)
+  const listCall = { trail, connection: connection.value, caller: caller.value }
+  const pinned = await gw.toolLists.check(listCall)
+  if (!pinned.ok) return refused(pinned, pinned.index === undefined ? undefined : { index: pinned.index })
 
   const reserved = await reserveRecord(gw.auditLog, draftRows(trail, caller.value.organizationId, gw.limits))     //  7
   if (!reserved.ok) return refused(reserved)
   trail.tickets = reserved.value
   call.holdSocket()
+  const recalled = gw.toolLists.recall(listCall)
+  if (recalled !== null) return relayAnswer(gw, trail, gw.toolLists.watch(listCall, recalled, { isRecalled: true }), connection.value, caller.value)
   const sentAt = gw.clock.elapsed()
   const forwarded = await forwardInSession(gw, trail, { caller: caller.value, connection: connection.value })
   trail.upstreamMs = gw.clock.elapsed() - sentAt
-  if (!forwarded.ok) return refused(forwarded, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
+  if (!forwarded.ok) {
+    gw.toolLists.failed(listCall, forwarded.message)
+    return refused(forwarded, underWay.signal.aborted ? { status: statusOfCut(underWay) } : undefined)
+  }
   trail.mcpSession = forwarded.value.mcpSession
-  return relayAnswer(gw, trail, forwarded.value.answer, connection.value, caller.value).catch((error: unknown) => {
+  return relayAnswer(gw, trail, gw.toolLists.watch(listCall, forwarded.value.answer), connection.value, caller.value).catch((error: unknown) => {
     forwarded.value.answer.body.cancel()
     throw error
   })

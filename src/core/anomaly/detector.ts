@@ -24,6 +24,8 @@ export interface AnomalyFacts {
 export interface AnomalyDetector {
   /** Takes one call into account, refused ones too, and answers what is worth recording. Deterministic; never throws. */
   observe(facts: AnomalyFacts): Finding[]
+  /** For a tool whose definition changed: how many changes the cooldown swallowed before this one, or null when it swallows this one too. */
+  takeToolChange(facts: Pick<AnomalyFacts, 'connectionId' | 'settings' | 'now'> & { toolName: string }): number | null
 }
 
 const NOTHING: Finding[] = []
@@ -87,6 +89,8 @@ export function createAnomalyDetector(limits: { connectionsMax?: number; cooldow
       }
       return shown
     },
+    takeToolChange: ({ connectionId, settings, toolName, now }) =>
+      cooldowns.take(`${connectionId}\ntool_changed\n${brief(toolName)}`, now, settings.cooldownSeconds * 1000),
   }
 }
 

@@ -38,15 +38,28 @@ export function canonicalJson(value: unknown): string {
   return text
 }
 
+export interface Measuring {
+  hash(text: string): string
+  /** What must not be kept: an upstream may quote the credential that it was sent. */
+  secrets: readonly string[]
+}
+
 /** What an upstream listed, measured; null for what names no tool that can be remembered. */
-export function readTool(tool: unknown, hash: (text: string) => string): SeenTool | null {
+export function readTool(tool: unknown, { hash, secrets }: Measuring): SeenTool | null {
   if (typeof tool !== 'object' || tool === null || Array.isArray(tool)) return null
   const listed = tool as Record<string, unknown>
   const { name } = listed
   if (typeof name !== 'string' || name === '' || name.length > TOOL_NAME_CHARS_MAX) return null
-  const definition: ToolDefinition = {}
+  let definition: ToolDefinition = {}
   for (const field of DEFINITION_FIELDS) if (Object.hasOwn(listed, field)) definition[field] = listed[field]
-  const canonical = canonicalJson(definition)
+  let canonical = canonicalJson(definition)
+  for (const secret of secrets) {
+    const written = JSON.stringify(secret).slice(1, -1)
+    if (name.includes(secret)) return null
+    if (!canonical.includes(written)) continue
+    canonical = canonical.replaceAll(written, '[sealed]')
+    definition = JSON.parse(canonical) as ToolDefinition
+  }
   return { name, fingerprint: hash(canonical), definition: isKeepable(canonical) ? definition : cutDefinition(definition) }
 }
 

@@ -9,9 +9,9 @@ export interface FieldDifference {
   after?: unknown
 }
 
-const DIFFERENCES_MAX = 50
+const DIFFERENCES_MAX = 20
 const DEPTH_MAX = 12
-const TEXT_CHARS_MAX = 2000
+const TEXT_CHARS_MAX = 1000
 
 /** Where two definitions differ, as deep as it can be named; bounded in number and in what is shown of each side. */
 export function differenceOf(before: ToolDefinition, after: ToolDefinition): FieldDifference[] {

@@ -63,7 +63,7 @@ export interface SeenTool {
 export interface ListOutcome {
   at: EpochMs
   outcome: 'listed' | 'empty' | 'all_hidden' | 'failed'
-  /** In what was sent to the caller. */
+  /** In the last answer, as it was sent to the caller. */
   tools: number
   hidden: number
   /** One sentence where something is to be said about it. */
@@ -91,7 +91,7 @@ export interface ConnectionTools {
   readonly size: number
   get(name: string): KnownTool | undefined
   all(): KnownTool[]
-  /** Takes a list, or one page of it, into account. At once; only the storing takes time. */
+  /** Takes a list, or one page of it, into account. At once; only the storing takes time. Until a list was seen whole, no tool counts as new. */
   see(seen: readonly SeenTool[], facts: { now: EpochMs }): Sighting
   /** A whole list had these names and no others. Resolves when it is stored; never rejects. */
   seeWhole(names: ReadonlySet<string>, facts: { now: EpochMs }): Promise<void>

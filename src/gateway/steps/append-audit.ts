@@ -30,7 +30,7 @@ function wholeEvent(draft: AuditDraft, completion: AuditCompletion): Omit<AuditE
   return { ...draft, ...completion, reason: completion.reason ?? draft.reason }
 }
 
-function anomalyEvent(draft: AuditDraft, finding: Finding): Omit<AuditEvent, 'id'> {
+export function anomalyEvent(draft: AuditDraft, finding: Finding): Omit<AuditEvent, 'id'> {
   const { arguments: _arguments, details: _details, ...facts } = draft
   return {
     ...facts,
@@ -49,6 +49,7 @@ function anomalyEvent(draft: AuditDraft, finding: Finding): Omit<AuditEvent, 'id
       swallowed: finding.swallowed,
       ...(finding.currentRate === undefined ? {} : { currentRate: finding.currentRate }),
       ...(finding.threshold === undefined ? {} : { threshold: finding.threshold }),
+      ...finding.details,
     },
   }
 }
