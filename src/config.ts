@@ -33,6 +33,8 @@ export const ConfigSchema = z.strictObject({
   logFormat: z.enum(['text', 'json']).default('text'),
   /** `window`: rows reach the file at once and the disk within half a second. `full`: every group of rows is on disk before its answers. */
   auditSync: z.enum(['window', 'full']).default('window'),
+  /** Rows of the record older than this are deleted in the background; 0 keeps them for ever. */
+  auditRetentionDays: int(0, 36_500).default(0),
   requestBytesMax: int(1024, 1 << 30).default(4 * 1024 * 1024),
   responseBytesMax: int(1024, 2 ** 40).default(64 * 1024 * 1024),
   argumentBytesMax: int(0, 1 << 20).default(8 * 1024),

@@ -68,7 +68,7 @@ async function signInOwner(inst: Installation, ownerId: PersonId, request: Reque
 
 /** Signing in, and what people do to their own account. */
 export function peopleDoor(inst: Installation): PeopleHandler {
-  return peoplePages({ control: inst.control, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
+  return peoplePages({ control: inst.control, clock: inst.clock, publicUrl: inst.config.publicUrl, nextRequestId: () => inst.ids.next('req') })
 }
 
 /** The pages of the people who are signed in. */

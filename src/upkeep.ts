@@ -1,5 +1,6 @@
 import { SIGN_IN_IDLE_MS } from './core/person-session.ts'
 import type { Installation } from './installation.ts'
+import { startRetention } from './record-retention.ts'
 
 const SESSIONS_EVERY_MS = 30_000
 const PRUNE_EVERY_MS = 60 * 60_000
@@ -22,8 +23,10 @@ export async function startUpkeep(inst: Installation): Promise<() => Promise<voi
     setInterval(() => void pruneSignIns(inst).catch(report('pruning sign-ins')), PRUNE_EVERY_MS),
     setInterval(() => void saveLimits(inst).catch(report('saving rate limits')), LIMITS_EVERY_MS),
   ]
+  const endRetention = startRetention(inst)
   return async () => {
     for (const timer of timers) clearInterval(timer)
+    await endRetention()
     await saveLimits(inst).catch(report('saving rate limits'))
   }
 }

@@ -12,7 +12,7 @@ import { passwordLimits, turnOfPerson, type SignedInPerson, type SignInOrigin } 
 
 export type AccountPorts = Pick<
   ControlPorts,
-  | 'clock' | 'people' | 'personSessions' | 'secondFactors' | 'auditLog' | 'vault' | 'inTurn' | 'accessChanges'
+  | 'clock' | 'people' | 'personSessions' | 'secondFactors' | 'oidcIdentities' | 'auditLog' | 'vault' | 'inTurn' | 'accessChanges'
   | 'hashPassword' | 'verifyPassword' | 'hashToken' | 'mintRecoveryCode' | 'totp'
 >
 
@@ -42,6 +42,8 @@ export interface AccountControl {
   endSession(me: SignedInPerson, id: string, origin: SignInOrigin): Promise<Result<void>>
   /** Ends every session, this one too. Returns how many. */
   signOutEverywhere(me: SignedInPerson, origin: SignInOrigin): Promise<Result<number>>
+  /** Issuers of the sign-on accounts that are linked to this person. */
+  links(me: SignedInPerson): Promise<string[]>
   /** Ends all other sessions. */
   changePassword(me: SignedInPerson, passwords: { current: string; next: string }, origin: SignInOrigin): Promise<Result<void>>
   secondFactor(me: SignedInPerson): Promise<SecondFactorView>
@@ -58,7 +60,8 @@ export interface AccountControl {
 const RECOVERY_CODES = 10
 
 export function accountControl(ports: AccountPorts, limits: Attempts): AccountControl {
-  return { ...sessionOperations(ports), ...passwordOperations(ports, limits), ...secondFactorOperations(ports, limits) }
+  const links = async (me: SignedInPerson) => (await ports.oidcIdentities.list(me.person.id)).map(({ issuer }) => issuer)
+  return { links, ...sessionOperations(ports), ...passwordOperations(ports, limits), ...secondFactorOperations(ports, limits) }
 }
 
 function sessionOperations(ports: AccountPorts): Pick<AccountControl, 'sessions' | 'endSession' | 'signOutEverywhere'> {

@@ -15,7 +15,7 @@ export type InvitationPorts = Pick<ControlPorts, 'clock' | 'ids' | 'organization
 
 export interface InvitationControl {
   /** What the link's page shows. One answer for used, withdrawn, expired and invented links. */
-  look(token: string): Promise<Result<{ email: string; role: Role; organization: string }>>
+  look(token: string): Promise<Result<{ email: string; role: Role; organization: string; organizationId: OrganizationId }>>
   /** Makes the person, once. */
   accept(token: string, chosen: NewMember, requestId: string | null): Promise<Result<Person>>
   /** The same for somebody whom the organization's identity provider vouches for; they have no password. */
@@ -28,7 +28,7 @@ export function invitationControl(ports: InvitationPorts): InvitationControl {
       const invitation = await open(ports, token)
       if (!invitation.ok) return invitation
       const organization = await ports.organizations.get(invitation.value.organizationId)
-      return organization === null ? gone() : ok({ email: invitation.value.email, role: invitation.value.role, organization: organization.name })
+      return organization === null ? gone() : ok({ email: invitation.value.email, role: invitation.value.role, organization: organization.name, organizationId: organization.id })
     },
 
     async accept(token, chosen, requestId) {

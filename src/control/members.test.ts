@@ -134,7 +134,7 @@ describe('an invitation', () => {
   test('makes one member with the role it names, and its token is in no record', async () => {
     const { control, ports, auditLog } = await testControl()
     const invited = valueOf(await control.members.invite(actorOf('admin'), invitation('ciso', 'New@Example.com')))
-    expect(valueOf(await control.invitations.look(invited.token))).toEqual({ email: 'new@example.com', role: 'ciso', organization: `The ${ORGANIZATION}` })
+    expect(valueOf(await control.invitations.look(invited.token))).toEqual({ email: 'new@example.com', role: 'ciso', organization: `The ${ORGANIZATION}`, organizationId: ORGANIZATION })
     const accept = () => control.invitations.accept(invited.token, { name: 'Nia', password: 'correct horse' }, null)
     expect((await Promise.all([accept(), accept()])).map(outcomeOf)).toEqual(['ok', 'conflict'])
     expect(outcomeOf(await accept())).toBe('not_found')

@@ -67,6 +67,14 @@ export interface AuditCompletion {
   reason?: string | null
 }
 
+/** What one step of deleting old rows did. */
+export interface AuditPruned {
+  /** By organization. */
+  deleted: Record<string, number>
+  /** Where the next step begins; null when there is nothing old any more. */
+  next: number | null
+}
+
 export const AUDIT_PAGE_DEFAULT = 50
 export const AUDIT_PAGE_MAX = 500
 

@@ -43,6 +43,7 @@ export function fakeAuditLog(): FakeAuditLog {
       return added.map((event) => `evt_${String(add(event)).padStart(6, '0')}` as AuditEventId)
     },
     recover: async () => 0,
+    prune: async () => ({ deleted: {}, next: null }),
     async query(organizationId, filter, page) {
       const start = page.cursor === undefined ? 0 : Number(page.cursor)
       if (!Number.isInteger(start)) return refuse('invalid_request', 'cursor: not one that this list gave.', { issues: [{ path: 'cursor', message: 'unknown' }] })

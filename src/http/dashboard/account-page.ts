@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { AccountPage, RecoveryCodesPage } from '../../../views/pages/account.tsx'
+import type { Viewer } from '../../../views/shell.tsx'
 import type { Control } from '../../control/control.ts'
 import type { SignedInPerson } from '../../control/sign-in.ts'
 import { Password } from '../../core/member.ts'
@@ -13,6 +14,7 @@ import { notOurForm } from './sign-in-page.ts'
 export interface AccountPageDeps {
   control: Pick<Control, 'signIn' | 'account'>
   resolvePerson: ResolvePerson
+  clock: { now(): number }
   publicUrl: string | undefined
 }
 
@@ -81,7 +83,7 @@ async function doneOr(deps: AccountPageDeps, page: PageRequest, me: SignedInPers
 }
 
 async function codesOr(deps: AccountPageDeps, page: PageRequest, me: SignedInPerson, result: Result<{ recoveryCodes: string[] }>): Promise<Response> {
-  return result.ok ? pageResponse(page, 200, await RecoveryCodesPage({ codes: result.value.recoveryCodes })) : refused(deps, page, me, result)
+  return result.ok ? pageResponse(page, 200, await RecoveryCodesPage({ viewer: viewerOf(deps, me), codes: result.value.recoveryCodes })) : refused(deps, page, me, result)
 }
 
 function refused(deps: AccountPageDeps, page: PageRequest, me: SignedInPerson, refusal: Refusal): Promise<Response> {
@@ -89,13 +91,19 @@ function refused(deps: AccountPageDeps, page: PageRequest, me: SignedInPerson, r
 }
 
 async function accountPage(
-  { control: { account } }: AccountPageDeps, page: PageRequest, me: SignedInPerson,
+  deps: AccountPageDeps, page: PageRequest, me: SignedInPerson,
   shown: { status: number; notice: string | null; refusal: string | null; headers?: Record<string, string> },
 ): Promise<Response> {
-  const [sessions, secondFactor, enrolment] = await Promise.all([account.sessions(me), account.secondFactor(me), account.pendingSecondFactor(me)])
-  const { email, name, role } = me.person
-  const html = await AccountPage({ csrfToken: me.csrfToken, person: { email, name, role }, sessions, secondFactor, enrolment, notice: shown.notice, alert: shown.refusal })
+  const { account } = deps.control
+  const [sessions, secondFactor, enrolment, links] = await Promise.all([account.sessions(me), account.secondFactor(me), account.pendingSecondFactor(me), account.links(me)])
+  const { email, name, role, passwordHash } = me.person
+  const person = { email, name: name === '' ? email : name, role, hasPassword: passwordHash !== '' }
+  const html = await AccountPage({ viewer: viewerOf(deps, me), person, links, sessions, secondFactor, enrolment, notice: shown.notice, alert: shown.refusal })
   return pageResponse(page, shown.status, html, shown.headers)
+}
+
+function viewerOf({ clock }: AccountPageDeps, me: SignedInPerson): Viewer {
+  return { name: me.person.name === '' ? me.person.email : me.person.name, csrfToken: me.csrfToken, now: clock.now() }
 }
 
 function passwordIn(form: Form, name: string): string {

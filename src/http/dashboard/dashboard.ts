@@ -13,6 +13,7 @@ import { personFromRequest } from './person-from-request.ts'
 import { SESSION_PAGES } from './sessions-page.ts'
 import { SETTINGS_PAGES } from './settings-page.ts'
 import { ownForm, refusedPage, type Asked } from './shown.ts'
+import { SETUP_PAGES } from './wizard-pages.ts'
 
 export interface DashboardDeps {
   control: Control
@@ -23,7 +24,7 @@ export interface DashboardDeps {
   nextRequestId(): string
 }
 
-const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES, ANOMALY_PAGES, SETTINGS_PAGES]
+const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES, ANOMALY_PAGES, SETTINGS_PAGES, SETUP_PAGES]
 const SHOWN = TABLES.flatMap(({ shown }) => shown)
 const DONE = TABLES.flatMap(({ done }) => done)
 

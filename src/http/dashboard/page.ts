@@ -1,4 +1,4 @@
-import { PAGE_HEADERS } from '../../../views/layout.tsx'
+import { SHELL_HEADERS } from '../../../views/shell.tsx'
 import type { SignInOrigin } from '../../control/sign-in.ts'
 import { REFUSALS, type Refusal } from '../../core/result.ts'
 
@@ -9,10 +9,11 @@ export interface PageRequest {
   origin: SignInOrigin & { requestId: string }
 }
 
-const FORM_BYTES_MAX = 16_384
+/** For forms of a few fields; a page whose form holds more says so in its table. */
+export const FORM_BYTES_MAX = 16_384
 
 export function pageResponse(page: PageRequest, status: number, html: string, headers: Record<string, string> = {}): Response {
-  return new Response(html, { status, headers: { ...PAGE_HEADERS, 'x-igris-request-id': page.origin.requestId, ...headers } })
+  return new Response(html, { status, headers: { ...SHELL_HEADERS, 'x-igris-request-id': page.origin.requestId, ...headers } })
 }
 
 /** After a form that was carried out: the browser asks for the next page, and reloading it repeats nothing. */
@@ -29,13 +30,13 @@ export function retryHeader(refusal: Refusal): Record<string, string> {
 }
 
 /** A form of ours; null for another type, for too much, and where a field comes twice. */
-export async function readForm(request: Request): Promise<Map<string, string> | null> {
+export async function readForm(request: Request, bytesMax = FORM_BYTES_MAX): Promise<Map<string, string> | null> {
   if (!(request.headers.get('content-type') ?? '').toLowerCase().startsWith('application/x-www-form-urlencoded') || request.body === null) return null
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.byteLength
-    if (length > FORM_BYTES_MAX) return null
+    if (length > bytesMax) return null
     chunks.push(chunk)
   }
   const fields = new Map<string, string>()

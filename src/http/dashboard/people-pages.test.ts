@@ -281,12 +281,13 @@ describe('an invitation link', () => {
   })
 })
 
-test('every page runs nothing, is kept nowhere, and loads nothing from elsewhere', async () => {
+test('every page runs and loads nothing but our own files, and is kept nowhere', async () => {
   const made = await signedIn()
   for (const [who, path] of [[browser(), '/login'], [made, '/account'], [browser(), '/invite?token=x']] as const) {
     const { headers, html } = await who.get(path)
     expect(headers.get('content-security-policy')).toContain("default-src 'none'")
     expect([headers.get('cache-control'), headers.get('x-frame-options')]).toEqual(['no-store', 'DENY'])
-    expect(html).not.toMatch(/<script|<link|src=| style=| on[a-z]+=/)
+    expect(html.replace(/<(?:script src|link rel="(?:icon|stylesheet)" href)="\/assets\//g, '')).not.toMatch(/<script|<style|<link|src=| style=| on[a-z]+=/)
+    if (path !== '/account') expect(html).not.toContain('<script')
   }
 })

@@ -1,12 +1,14 @@
 import type { Control } from '../../control/control.ts'
 import type { PeopleHandler } from '../router.ts'
 import { showAccount, submitAccount } from './account-page.ts'
+import { beginSignOn, endSignOn } from './oidc-page.ts'
 import type { PageRequest } from './page.ts'
 import { personFromRequest } from './person-from-request.ts'
 import { showInvitation, showSignIn, submitCode, submitInvitation, submitSignIn } from './sign-in-page.ts'
 
 export interface PeoplePagesDeps {
-  control: Pick<Control, 'signIn' | 'account' | 'invitations'>
+  control: Pick<Control, 'signIn' | 'account' | 'invitations' | 'oidc' | 'signOn'>
+  clock: { now(): number }
   publicUrl: string | undefined
   nextRequestId(): string
 }
@@ -24,6 +26,10 @@ export function peoplePages(deps: PeoplePagesDeps): PeopleHandler {
           return submitSignIn(all, page)
         case 'POST /login/code':
           return submitCode(all, page)
+        case 'GET /login/oidc':
+          return beginSignOn(all, page)
+        case 'GET /login/oidc/callback':
+          return endSignOn(all, page)
         case 'GET /invite':
           return showInvitation(all, page)
         case 'POST /invite':

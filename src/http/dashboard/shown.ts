@@ -17,6 +17,8 @@ export interface Asked {
   live: LiveCalls
   /** The person, should they still be signed in. */
   resolveAgain(): Promise<SignedInPerson | null>
+  /** As configured. */
+  publicUrl: string | undefined
   /** Where people reach this server. */
   baseUrl: string
 }
@@ -31,9 +33,9 @@ export async function refusedPage(asked: Asked, refusal: Refusal): Promise<Respo
 }
 
 /** The form of one of our own pages, made for this session; null for any other. */
-export async function ownForm(asked: Asked, publicUrl: string | undefined): Promise<Map<string, string> | null> {
+export async function ownForm(asked: Asked, publicUrl: string | undefined, bytesMax?: number): Promise<Map<string, string> | null> {
   if (!isSameOrigin(asked.page.request, publicUrl)) return null
-  const form = await readForm(asked.page.request)
+  const form = await readForm(asked.page.request, bytesMax)
   const given = Buffer.from(form?.get('csrf') ?? '')
   const expected = Buffer.from(asked.me.csrfToken)
   return form !== null && given.length === expected.length && timingSafeEqual(given, expected) ? form : null

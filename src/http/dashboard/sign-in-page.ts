@@ -6,10 +6,11 @@ import { SIGN_IN_MAX_MS } from '../../core/person-session.ts'
 import type { Refusal } from '../../core/result.ts'
 import { isForeign } from '../same-origin.ts'
 import { isHttps, readSessionToken, sessionCookie } from '../session-cookie.ts'
+import { signOnChoices } from './oidc-page.ts'
 import { pageResponse, readForm, retryHeader, safeNext, seeOther, statusOf, type PageRequest } from './page.ts'
 
 export interface SignInPageDeps {
-  control: Pick<Control, 'signIn' | 'invitations'>
+  control: Pick<Control, 'signIn' | 'invitations' | 'signOn'>
   publicUrl: string | undefined
 }
 
@@ -17,7 +18,7 @@ export async function showSignIn({ control }: SignInPageDeps, page: PageRequest)
   const next = safeNext(new URL(page.request.url).searchParams.get('next'))
   const token = readSessionToken(page.request.headers)
   if (token !== null && (await control.signIn.resolve(token)) !== null) return seeOther(page, next)
-  return pageResponse(page, 200, await SignInPage({ email: '', next, alert: null }))
+  return pageResponse(page, 200, await SignInPage({ email: '', next, alert: null, ...(await signOnChoices({ control }, next)) }))
 }
 
 export async function submitSignIn(deps: SignInPageDeps, page: PageRequest): Promise<Response> {
@@ -26,7 +27,10 @@ export async function submitSignIn(deps: SignInPageDeps, page: PageRequest): Pro
   const email = fields.get('email') ?? ''
   const next = safeNext(fields.get('next'))
   const step = await deps.control.signIn.begin({ email, password: (fields.get('password') ?? '').slice(0, 1000), ...page.origin })
-  if (!step.ok) return pageResponse(page, statusOf(step), await SignInPage({ email: email.slice(0, 254), next, alert: step.message }), retryHeader(step))
+  if (!step.ok) {
+    const offered = await signOnChoices(deps, next)
+    return pageResponse(page, statusOf(step), await SignInPage({ email: email.slice(0, 254), next, alert: step.message, ...offered }), retryHeader(step))
+  }
   if (step.value.kind === 'signed-in') return signedIn(deps, page, step.value.signedIn, next)
   return pageResponse(page, 200, await SecondFactorPage({ pending: step.value.pending, next, alert: null }))
 }
@@ -41,11 +45,11 @@ export async function submitCode(deps: SignInPageDeps, page: PageRequest): Promi
   return pageResponse(page, statusOf(finished), await SecondFactorPage({ pending, next, alert: finished.message }), retryHeader(finished))
 }
 
-export async function showInvitation({ control }: SignInPageDeps, page: PageRequest): Promise<Response> {
+export async function showInvitation(deps: SignInPageDeps, page: PageRequest): Promise<Response> {
   const token = new URL(page.request.url).searchParams.get('token') ?? ''
-  const found = await control.invitations.look(token)
+  const found = await deps.control.invitations.look(token)
   if (!found.ok) return noInvitation(page, found)
-  return pageResponse(page, 200, await InvitationPage({ token, ...found.value, name: '', faults: {}, alert: null }))
+  return pageResponse(page, 200, await InvitationPage({ token, ...found.value, name: '', faults: {}, alert: null, choices: await choicesOf(deps, found.value) }))
 }
 
 export async function submitInvitation(deps: SignInPageDeps, page: PageRequest): Promise<Response> {
@@ -56,7 +60,7 @@ export async function submitInvitation(deps: SignInPageDeps, page: PageRequest):
   if (!found.ok) return noInvitation(page, found)
   const written = { name: fields.get('name') ?? '', password: fields.get('password') ?? '' }
   const again = async (status: number, faults: InvitationPageProps['faults'], alert: string | null) =>
-    pageResponse(page, status, await InvitationPage({ token, ...found.value, name: written.name, faults, alert }))
+    pageResponse(page, status, await InvitationPage({ token, ...found.value, name: written.name, faults, alert, choices: await choicesOf(deps, found.value) }))
   const parsed = NewMember.safeParse(written)
   if (!parsed.success) return again(400, Object.fromEntries(parsed.error.issues.map((issue) => [String(issue.path[0]), issue.message])), null)
   const joined = await deps.control.invitations.accept(token, parsed.data, page.origin.requestId)
@@ -65,8 +69,13 @@ export async function submitInvitation(deps: SignInPageDeps, page: PageRequest):
   return opened.ok ? signedIn(deps, page, opened.value, '/') : seeOther(page, '/login')
 }
 
+/** Somebody who is invited may come in by the organization's own provider too. */
+async function choicesOf(deps: SignInPageDeps, { organizationId }: { organizationId: string }) {
+  return (await signOnChoices(deps, '/')).choices.filter((choice) => choice.organizationId === organizationId)
+}
+
 /** A fresh token each time; the session that the browser had before ends. */
-async function signedIn(deps: SignInPageDeps, page: PageRequest, { token }: SignedIn, next: string): Promise<Response> {
+export async function signedIn(deps: SignInPageDeps, page: PageRequest, { token }: SignedIn, next: string): Promise<Response> {
   const earlier = readSessionToken(page.request.headers)
   if (earlier !== null) await deps.control.signIn.signOut(earlier, page.origin.requestId)
   const isSecure = isHttps(page.request, deps.publicUrl)

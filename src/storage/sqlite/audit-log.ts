@@ -1,10 +1,11 @@
 import type { Database, Statement } from 'bun:sqlite'
-import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, Page } from '../../core/audit.ts'
+import type { AuditCompletion, AuditDraft, AuditEvent, AuditFilter, AuditPruned, Page } from '../../core/audit.ts'
 import type { SampledPart, SampleRange } from '../../core/audit-sample.ts'
 import type { AuditEventId, OrganizationId } from '../../core/ids.ts'
 import { AuditUnavailable, type AuditLog, type AuditTicket, type Log } from '../../core/ports.ts'
 import type { Result } from '../../core/result.ts'
 import { AuditQuery } from './audit-query.ts'
+import { auditRetention } from './audit-retention.ts'
 import { auditEventId, auditRowId, writeJson, writeMetadata } from './audit-row.ts'
 import type { GroupCommit } from './group-commit.ts'
 
@@ -24,6 +25,7 @@ export class SqliteAuditLog implements AuditLog {
   private readonly finish: Statement
   private readonly probe: Statement
   private readonly reader: AuditQuery
+  readonly prune: (before: number, after: number, rowsMax: number) => Promise<AuditPruned>
   private readonly organizations = new Map<string, number>()
   private kept: Kept[] = []
   private isDraining = false
@@ -49,6 +51,7 @@ export class SqliteAuditLog implements AuditLog {
       organizationCount: () => this.organizations.size,
       lateMsMax: () => this.lateMsMax,
     })
+    this.prune = auditRetention(db, commit)
     commit.onCommit(() => this.wake())
   }
 

@@ -112,7 +112,8 @@ export class AuditQuery {
   /** Greatest row number recorded at or before `at`, by bisection: recording times never fall from row to row. 0 when there is none. */
   private lastRecordedBy(at: number, newest: number): number {
     const probe = this.db.query('SELECT timestamp + late_ms AS at FROM audit_events WHERE id >= ? ORDER BY id LIMIT 1')
-    let low = 0
+    // Rows that retention deleted are missing at the front: whatever was recorded before the first one left is none of them.
+    let low = ((this.db.query('SELECT min(id) AS id FROM audit_events').get() as { id: number | null }).id ?? 1) - 1
     let high = newest
     while (low < high) {
       const middle = Math.ceil((low + high) / 2)
