@@ -36,8 +36,14 @@ export class EventQueue implements UpstreamBody {
 
   /** One message, whose text must be one line. */
   push(text: string): void {
+    this.pushRaw(`event: message\ndata: ${text}\n\n`)
+  }
+
+  /** One event or several, as they are. */
+  pushRaw(events: string | Uint8Array): void {
     if (!this.isOpen) return
-    const chunk = ENCODER.encode(`event: message\ndata: ${text}\n\n`)
+    const chunk = typeof events === 'string' ? ENCODER.encode(events) : events
+    if (chunk.length === 0) return
     const waiter = this.#waiter
     if (waiter !== null) {
       this.#waiter = null
@@ -91,6 +97,11 @@ export class EventQueue implements UpstreamBody {
     this.#drained?.()
     this.#drained = null
   }
+}
+
+/** One message as one line: line breaks can stand between tokens only, where a space means the same. */
+export function oneLine(text: string): string {
+  return /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text
 }
 
 /** A whole body that is known already. */

@@ -10,12 +10,16 @@ import type { Refusal } from '../core/result.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { IncomingCall, McpHttpMethod } from '../gateway/incoming-call.ts'
 import { refused } from '../gateway/outcome.ts'
+import type { Outcome } from '../gateway/outcome.ts'
 import { handleCall } from '../gateway/pipeline.ts'
 import { shapeRefusal } from '../gateway/refusal-shape.ts'
+import type { Trail } from '../gateway/trail.ts'
 import { headerText } from './header-text.ts'
 import type { HostGuard } from './host-guard.ts'
 import { hasOwnOrigin } from './same-origin.ts'
 import { readSessionToken } from './session-cookie.ts'
+import { createOldTransport, sessionIdIn } from './old-transport/old-transport.ts'
+import type { OldTransport } from './old-transport/old-transport.ts'
 import { baseHeaders, refusalResponse } from './reply.ts'
 import { ByteBudget, checkContentType, isAccepted, readBody } from './request-body.ts'
 
@@ -56,6 +60,7 @@ const LARGEST_REQUESTS_HELD = 16
 /** The HTTP side of the MCP path: bytes in, one call to the pipeline, bytes out. Decides nothing. */
 export function createMcpDoor(gw: Gateway, guard: HostGuard, ids: Ids, options: McpDoorOptions): McpDoor {
   const limits: ReadLimits = { ...options, budget: new ByteBudget(LARGEST_REQUESTS_HELD * options.requestBytesMax) }
+  const old = createOldTransport(gw)
   return {
     async handle(request, path, server) {
       const requestId = ids.next('req')
@@ -65,15 +70,41 @@ export function createMcpDoor(gw: Gateway, guard: HostGuard, ids: Ids, options: 
       if (!foreign.ok) return refuseForeigner(gw, foreign, request, requestId, limits)
       if (!isMcpMethod) return plainRefusal(refuse('method_not_allowed', 'Use POST, GET or DELETE on the MCP path.'), requestId, null)
       const { call, idText, held } = await readCall(request, method, path.slice(MCP_PREFIX.length), requestId, limits)
+      const endpointId = method === 'POST' ? sessionIdIn(request.url) : null
+      if (endpointId !== null) return answerOldPost(gw, old, endpointId, { call, idText, giveBack: () => limits.budget.give(held) })
       if (server !== null) governTimeout(call, request, server, options.idleTimeoutSeconds)
-      const { outcome, trail } = await handleCall(gw, call).finally(() => limits.budget.give(held))
-      const headers = baseHeaders(requestId, trail.assertions?.traceId ?? null)
-      if (outcome.kind === 'refused') return refusalResponse(outcome, shapeRefusal(outcome.refusal, call, trail.connection), call, { idText, headers })
-      headers.push(...outcome.headers)
-      if (outcome.kind === 'streamed') return new Response(outcome.stream, { status: outcome.httpStatus, headers })
-      return new Response(outcome.body as Uint8Array<ArrayBuffer> | null, { status: outcome.httpStatus, headers })
+      const { outcome, trail } = await handleCall(old.isOpening(call) ? old.opening(call) : gw, call).finally(() => limits.budget.give(held))
+      return answerOf(call, outcome, trail, idText)
     },
   }
+}
+
+function answerOf(call: IncomingCall, outcome: Outcome, trail: Trail, idText: string | null): Response {
+  const headers = baseHeaders(call.requestId, trail.assertions?.traceId ?? null)
+  if (outcome.kind === 'refused') return refusalResponse(outcome, shapeRefusal(outcome.refusal, call, trail.connection), call, { idText, headers })
+  headers.push(...outcome.headers)
+  if (outcome.kind === 'streamed') return new Response(outcome.stream, { status: outcome.httpStatus, headers })
+  return new Response(outcome.body as Uint8Array<ArrayBuffer> | null, { status: outcome.httpStatus, headers })
+}
+
+/**
+ * A POST to an endpoint of the old transport: what holds a request is accepted, and answered on the stream. What is wrong with the POST
+ * itself, and what became of a notification or a response, its status says.
+ */
+async function answerOldPost(gw: Gateway, old: OldTransport, endpointId: string, posted: { call: IncomingCall; idText: string | null; giveBack(): void }): Promise<Response> {
+  const { idText, giveBack } = posted
+  const session = old.find(endpointId, posted.call)
+  if (session === null) posted.call.problem = refuse('session_not_found', 'There is no such endpoint for this key. Open the event stream again.')
+  const call = session === null ? posted.call : session.callOf(posted.call)
+  const handled = handleCall(gw, call).finally(giveBack)
+  if (session !== null && call.problem === null && call.messages.some(({ kind }) => kind === 'request')) {
+    session.deliver(call, handled)
+    return new Response(null, { status: 202, headers: baseHeaders(call.requestId, null) })
+  }
+  const { outcome, trail } = await handled
+  session?.noteTold(call, outcome)
+  if (outcome.kind !== 'refused') outcome.headers = outcome.headers.filter(([name]) => name !== 'mcp-session-id')
+  return answerOf(call, outcome, trail, idText)
 }
 
 /**
@@ -102,7 +133,7 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
     body: null,
     isBatch: false,
     messages: [],
-    problem: acceptProblem(httpMethod, request.headers.get('accept')),
+    problem: acceptProblem(httpMethod, request),
     signal: request.signal,
     holdSocket: () => {},
     releaseSocket: () => {},
@@ -128,8 +159,10 @@ async function readCall(request: Request, httpMethod: McpHttpMethod, slug: strin
   return { call, idText: null, held }
 }
 
-function acceptProblem(method: McpHttpMethod, accept: string | null): Refusal | null {
-  if (method === 'DELETE') return null
+function acceptProblem(method: McpHttpMethod, request: Request): Refusal | null {
+  // In the old transport the answer to a POST comes elsewhere.
+  if (method === 'DELETE' || (method === 'POST' && sessionIdIn(request.url) !== null)) return null
+  const accept = request.headers.get('accept')
   const isEnough = isAccepted(accept, 'text/event-stream') && (method === 'GET' || isAccepted(accept, 'application/json'))
   return isEnough ? null : refuse('not_acceptable', method === 'GET' ? 'The Accept header must allow text/event-stream.' : undefined)
 }

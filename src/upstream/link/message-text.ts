@@ -1,3 +1,5 @@
+import { oneLine } from '../../core/event-queue.ts'
+
 /*
  * Messages are changed as text, in the one place that must change: what a program or a caller wrote passes through to the letter,
  * numbers that JavaScript cannot hold included.
@@ -67,11 +69,6 @@ function stringEnd(text: string, from: number): number {
     if (slashes % 2 === 0) return quote
     at = quote
   }
-}
-
-/** One message as one line: line breaks can stand between tokens only, where a space means the same. */
-export function oneLine(text: string): string {
-  return /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text
 }
 
 /** The fields of a message that say where it belongs. Unknown content stays in the text. */

@@ -1,9 +1,9 @@
 import type { CancelSignal } from '../../core/cancel-signal.ts'
 import { UpstreamFailure, type UpstreamAnswer, type UpstreamRequest } from '../../core/ports.ts'
-import { EventQueue, wholeBody } from '../../core/event-queue.ts'
+import { EventQueue, oneLine, wholeBody } from '../../core/event-queue.ts'
 import { EVENT_STREAM, Exchange, JSON_TYPE } from './exchange.ts'
 import type { Channel, Link, Member } from './link.ts'
-import { idTextOf, oneLine, wireOf, withId, type WireMessage } from './message-text.ts'
+import { idTextOf, wireOf, withId, type WireMessage } from './message-text.ts'
 
 /** Messages for nobody in particular that wait for a GET stream. */
 const BACKLOG_MESSAGES_MAX = 64
