@@ -27,6 +27,8 @@ export interface ExchangeContext {
   client: ModernClient
   questions: OpenQuestions
   serverInfo(): unknown
+  /** Sees each list of tools. */
+  onList(response: JsonObject): void
   /** Takes an answer, or an error, to one of the server's questions. False where the server does not take it. */
   respond(id: unknown, outcome: JsonObject): Promise<boolean>
   /** Tells the server that nobody waits for the rest. */
@@ -124,6 +126,7 @@ export class Exchange {
   respond(response: JsonObject): void {
     if (this.hasResponse) return
     this.#dropQuestions('The call is over.')
+    if (this.#request.method === 'tools/list') this.#context.onList(response)
     this.#response = response
     if (this.#reply !== null) this.#deliver(this.#reply, response)
   }

@@ -10,6 +10,7 @@ import { LegacyWire } from './legacy-wire.ts'
 import { LIST_KINDS, Listener, ListenStream } from './listening.ts'
 import { messagesOf, readMessages, readText, type StreamPosition } from './messages-in.ts'
 import type { OpenQuestions } from './open-questions.ts'
+import { ParamHeaders } from './param-headers.ts'
 import { Reply } from './reply.ts'
 
 const LATEST_LEGACY = '2025-11-25'
@@ -48,6 +49,7 @@ export class HeldSession {
   readonly #exchanges = new Map<number, Exchange>()
   readonly #listeners = new Set<Listener>()
   readonly #watched = new Map<string, number>()
+  readonly paramHeaders = new ParamHeaders()
   /** The bridge's own requests. */
   readonly #awaited = new Map<number, (response: JsonObject) => void>()
   readonly #exchangeContext: ExchangeContext
@@ -70,6 +72,7 @@ export class HeldSession {
       owner: this.owner, client,
       questions: context.questions,
       serverInfo: () => this.serverInfo,
+      onList: (response) => this.paramHeaders.note(response),
       respond: (id, outcome) => this.#respond(id, outcome),
       cancel: (exchange, reason) => this.#cancel(exchange, reason),
       onOver: ({ wireId }) => this.#exchanges.delete(wireId),

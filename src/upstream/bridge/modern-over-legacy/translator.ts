@@ -86,6 +86,8 @@ class SessionPool implements ModernOverLegacyUpstreams {
       if (!(session instanceof HeldSession)) return errorAnswer(message.id, session, session === TOO_MANY ? 429 : 200)
       if (message.method === 'server/discover') return discovery(session, message)
       if (message.method === 'subscriptions/listen') return session.listen(request, message)
+      const fault = session.paramHeaders.faultOf(message, request)
+      if (fault !== null) return errorAnswer(message.id, fault, 400)
       const answer = await session.call(request, message)
       if (answer !== null) return answer
       // A server that forgets each session at once would be asked for ever.
