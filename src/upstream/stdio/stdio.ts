@@ -3,6 +3,8 @@ import { UpstreamFailure, type Log, type UpstreamAnswer, type UpstreamRequest, t
 import { wholeBody } from '../../core/event-queue.ts'
 import { Link } from '../link/link.ts'
 import { errorAnswer, LinkSession, readPosted, Unavailable, type Posted } from '../link/session.ts'
+import { ModernLink } from './modern-link.ts'
+import { isModern, ModernPrograms } from './modern-programs.ts'
 import { OrphanGuard } from './orphan-guard.ts'
 import { Program, type Launch, type ProgramContext, type ProgramReport } from './program.ts'
 import { Restarts } from './restarts.ts'
@@ -38,6 +40,8 @@ const INPUT_BYTES_MAX = 16 * 1024 * 1024
 const SWEEP_MS = 5000
 const ADDRESS = /^stdio:\/\/([^/]+)\/([^/]+)$/
 
+type AnyLink = Link<Program> | ModernLink
+
 /** Programs on this machine as MCP servers over Streamable HTTP: started on demand, one for each MCP session unless the connection shares one. */
 export function createStdioUpstreams(options: StdioOptions): StdioUpstreams {
   return new StdioPool(options)
@@ -47,10 +51,11 @@ class StdioPool implements StdioUpstreams {
   readonly #options: StdioOptions
   readonly #guard: OrphanGuard
   readonly #sessions = new Map<string, { session: LinkSession<Program>; usedAt: number; address: string }>()
-  readonly #links = new Map<Link<Program>, { launch: Launch; usedAt: number }>()
+  readonly #links = new Map<AnyLink, { launch: Launch; usedAt: number }>()
   readonly #shared = new Map<string, Link<Program>>()
   readonly #ended = new Map<string, Program[]>()
   readonly #restarts = new Restarts()
+  readonly #modern = new ModernPrograms({ start: (launch) => this.#startModern(launch), onUsed: (link) => this.#used(link) })
   #context: ProgramContext | null = null
   #sweep: ReturnType<typeof setInterval> | null = null
   #isClosed = false
@@ -66,6 +71,7 @@ class StdioPool implements StdioUpstreams {
     if (request.method === 'POST' && posted === null) return errorAnswer(400, { code: -32600, message: 'The body is no JSON-RPC message.' }, null)
     const sessionId = request.headers.find(([name]) => name === 'mcp-session-id')?.[1]
     try {
+      if (posted !== null && isModern(posted)) return await this.#modern.send(await this.#launchOf(request.url), posted, request)
       if (sessionId !== undefined) return await this.#forSession(sessionId, request, posted)
       if (posted?.messages[0]?.method === 'initialize') return await this.#initialize(request, posted)
     } catch (error) {
@@ -90,6 +96,7 @@ class StdioPool implements StdioUpstreams {
     }
     for (const [link, { launch }] of this.#links) if (launch.connectionId === connectionId) void link.channel.end()
     this.#shared.delete(connectionId)
+    this.#modern.forget(connectionId)
     this.#ended.delete(connectionId)
     this.#restarts.forget(connectionId)
   }
@@ -125,7 +132,11 @@ class StdioPool implements StdioUpstreams {
     this.#makeRoomForSession()
     this.#sessions.set(session.id, { session, usedAt: Date.now(), address: request.url })
     try {
-      return await session.post(posted, request)
+      const answer = await session.post(posted, request)
+      // A program that refuses to be initialized is spoken to without a session, or not at all.
+      const isRefused = session.link?.initializeResult === null && answer.headers.some(([name, value]) => name === 'content-type' && value === 'application/json')
+      if (isRefused) this.#drop(session.id, session)
+      return answer
     } catch (error) {
       this.#drop(session.id, session)
       throw error
@@ -145,20 +156,25 @@ class StdioPool implements StdioUpstreams {
     const { connectionId } = launch
     const shared = launch.mode === 'shared' ? this.#shared.get(connectionId) : undefined
     if (shared?.channel.isRunning === true) return shared
+    const link = this.#start<Link<Program>>(launch, (context, onEnd) => new Link({ isShared: launch.mode === 'shared', open: (listener) => new Program(launch, context, listener), onEnd }))
+    if (launch.mode === 'shared') this.#shared.set(connectionId, link)
+    return link
+  }
+
+  #startModern(launch: Launch): ModernLink {
+    return this.#start(launch, (context, onEnd) => new ModernLink({ isShared: launch.mode === 'shared', open: (listener) => new Program(launch, context, listener), onEnd }))
+  }
+
+  #start<L extends AnyLink>(launch: Launch, open: (context: ProgramContext, onEnd: (ended: L) => void) => L): L {
+    const { connectionId } = launch
     const waitMs = this.#restarts.waitMs(connectionId, Date.now())
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000)
       throw new Unavailable(`The program behind this connection ended ${this.#restarts.count(connectionId)} times in a row. It may be started again in ${seconds} s.`, seconds)
     }
     this.#makeRoomForProgram(connectionId)
-    const context = (this.#context ??= this.#makeContext())
-    const link = new Link({
-      isShared: launch.mode === 'shared',
-      open: (listener) => new Program(launch, context, listener),
-      onEnd: (ended) => this.#onEnd(ended, launch),
-    })
+    const link = open((this.#context ??= this.#makeContext()), (ended) => this.#onEnd(ended, launch))
     this.#links.set(link, { launch, usedAt: Date.now() })
-    if (launch.mode === 'shared') this.#shared.set(connectionId, link)
     this.#sweep ??= this.#startSweep()
     return link
   }
@@ -171,7 +187,7 @@ class StdioPool implements StdioUpstreams {
     }
   }
 
-  #onEnd(link: Link<Program>, launch: Launch): void {
+  #onEnd(link: AnyLink, launch: Launch): void {
     const program = link.channel
     this.#links.delete(link)
     if (this.#shared.get(launch.connectionId) === link) this.#shared.delete(launch.connectionId)
@@ -188,8 +204,12 @@ class StdioPool implements StdioUpstreams {
       this.#sessions.delete(session.id)
       this.#sessions.set(session.id, entry)
     }
-    const link = session.link === null ? undefined : this.#links.get(session.link)
-    if (link !== undefined) link.usedAt = now
+    if (session.link !== null) this.#used(session.link)
+  }
+
+  #used(link: AnyLink): void {
+    const running = this.#links.get(link)
+    if (running !== undefined) running.usedAt = Date.now()
   }
 
   #drop(id: string, session: LinkSession<Program>): void {

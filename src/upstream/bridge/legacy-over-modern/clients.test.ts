@@ -5,17 +5,21 @@ import {
   CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema, LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema, ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { startConformanceServer, type ConformanceServer } from '../../../e2e/conformance/everything/server.ts'
 import { eventually, testGateway, type TestGateway } from '../../../testing/test-gateway.ts'
 
 /* Real clients of the revisions with a handshake, through the gateway, before a server that refuses it. */
 
+const PROGRAM = join(import.meta.dir, '../../../e2e/conformance/everything/program.ts')
+
 let gateway: TestGateway
 let server: ConformanceServer
 beforeAll(async () => {
   server = await startConformanceServer({ eras: 'modern' })
-  gateway = await testGateway()
-  await gateway.connection('modern', server.url)
+  gateway = await testGateway({ allowStdio: true })
+  await gateway.connection('http', server.url)
+  for (const stdioMode of ['session', 'shared']) await gateway.api('POST', '/connections', { slug: stdioMode, transport: 'stdio', command: process.execPath, args: [PROGRAM, '--modern-only'], stdioMode })
   await gateway.policy('all', [{ tool: '*', action: 'allow' }])
 })
 afterAll(async () => {
@@ -43,11 +47,11 @@ const SAMPLE = { model: 'm', role: 'assistant' as const, content: { type: 'text'
 const ELICITED = { action: 'accept' as const, content: { name: 'Ada', color: 'red', ok: true, username: 'ada', email: 'ada@example.com', context: 'it' } }
 const ROOTS = { roots: [{ uri: 'file:///home' }] }
 
-function address(): URL {
-  return new URL(`${gateway.url}/v1/mcp/modern`)
+function transportTo(slug: string): [URL, { requestInit: { headers: Record<string, string> } }] {
+  return [new URL(`${gateway.url}/v1/mcp/${slug}`), { requestInit: { headers: { authorization: `Bearer ${gateway.key}` } } }]
 }
 
-async function sdk1(capabilities: object = CAPABILITIES): Promise<Driven> {
+async function sdk1(slug: string, capabilities: object = CAPABILITIES): Promise<Driven> {
   const heard: Heard = { logs: [], updated: [], listsChanged: 0, asked: [] }
   const client = new Client({ name: 'test', version: '1' }, { capabilities })
   if ('sampling' in capabilities) client.setRequestHandler(CreateMessageRequestSchema, () => (heard.asked.push('sampling'), SAMPLE))
@@ -56,11 +60,11 @@ async function sdk1(capabilities: object = CAPABILITIES): Promise<Driven> {
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void heard.logs.push(params.data))
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.updated.push(params.uri))
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (heard.listsChanged += 1))
-  await client.connect(new StreamableHTTPClientTransport(address(), { requestInit: { headers: { authorization: `Bearer ${gateway.key}` } } }))
+  await client.connect(new StreamableHTTPClientTransport(...transportTo(slug)))
   return { heard, client, call: (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, undefined, options), close: () => client.close() }
 }
 
-async function sdk2(capabilities: object = CAPABILITIES): Promise<Driven> {
+async function sdk2(slug: string, capabilities: object = CAPABILITIES): Promise<Driven> {
   const heard: Heard = { logs: [], updated: [], listsChanged: 0, asked: [] }
   const client = new Client2({ name: 'test', version: '1' }, { capabilities, versionNegotiation: { mode: 'legacy' } })
   if ('sampling' in capabilities) client.setRequestHandler('sampling/createMessage', () => (heard.asked.push('sampling'), SAMPLE))
@@ -69,14 +73,16 @@ async function sdk2(capabilities: object = CAPABILITIES): Promise<Driven> {
   client.setNotificationHandler('notifications/message', ({ params }) => void heard.logs.push(params.data))
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void heard.updated.push(params.uri))
   client.setNotificationHandler('notifications/tools/list_changed', () => void (heard.listsChanged += 1))
-  await client.connect(new HttpTransport2(address(), { requestInit: { headers: { authorization: `Bearer ${gateway.key}` } } }))
+  await client.connect(new HttpTransport2(...transportTo(slug)))
   return { heard, client, call: (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, options), close: () => client.close() }
 }
 
-describe.each([['SDK 1.32.2', sdk1], ['SDK 2.4.0', sdk2]] as const)('%s', (_name, connect) => {
+describe.each([
+  ['SDK 1.32.2', 'http', sdk1], ['SDK 2.4.0', 'http', sdk2], ['SDK 1.32.2', 'session', sdk1], ['SDK 2.4.0', 'session', sdk2], ['SDK 1.32.2', 'shared', sdk1],
+] as const)('%s before %s', (_name, slug, connect) => {
   let driven: Driven
   beforeAll(async () => {
-    driven = await connect()
+    driven = await connect(slug)
   })
   afterAll(() => driven.close())
 
@@ -160,7 +166,7 @@ describe.each([['SDK 1.32.2', sdk1], ['SDK 2.4.0', sdk2]] as const)('%s', (_name
   })
 
   test('is told which capability the server wants that it does not have', async () => {
-    const bare = await connect({})
+    const bare = await connect(slug, {})
     await expect(bare.call('test_sampling', { prompt: 'p' })).rejects.toThrow('sampling')
     await expect(bare.call('test_input_required_result_elicitation')).rejects.toThrow('elicitation')
     await bare.close()
