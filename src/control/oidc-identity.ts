@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { PersonId } from '../core/ids.ts'
 import type { Person } from '../core/organization.ts'
 import { ok, type Result } from '../core/result.ts'
@@ -15,6 +16,7 @@ export type OidcIdentityPorts = Pick<ControlPorts, 'clock' | 'ids' | 'organizati
 export type IdentityAnswer = { ok: true; value: Person } | { ok: false; message: string; reason: string }
 
 const NO_ACCOUNT = 'There is no account for you here. Ask an owner of your organization for an invitation.'
+const NO_ADDRESS = 'the provider does not vouch for an e-mail address'
 const OTHER_LINK = 'Your account is linked to another sign-on account. Sign in with that one, or ask an owner to unlink it.'
 
 /**
@@ -26,7 +28,8 @@ export function personOfIdentity(
   ports: OidcIdentityPorts, invitations: Pick<InvitationControl, 'acceptAs'>, signOn: SignOn, identity: VerifiedIdentity, origin: SignInOrigin,
 ): Promise<IdentityAnswer> {
   return ports.inTurn(turnOfMembers(signOn.organizationId), async () => {
-    const refused = checkDomain(signOn, identity)
+    const email = addressOf(identity)
+    const refused = checkDomain(signOn, email)
     if (refused !== null) return refused
     const linked = await ports.oidcIdentities.find(identity.issuer, identity.subject)
     if (linked !== null) {
@@ -34,22 +37,33 @@ export function personOfIdentity(
       if (person === null || person.organizationId !== signOn.organizationId) return no(NO_ACCOUNT, 'the account is linked to somebody of another organization')
       return { ok: true, value: person }
     }
-    if (identity.email === null || !identity.isEmailVerified) return no(NO_ACCOUNT, 'the provider does not vouch for an e-mail address')
-    const known = await ports.people.findByEmail(identity.email)
+    if (email === null) return no(NO_ACCOUNT, NO_ADDRESS)
+    const known = await ports.people.findByEmail(email)
     if (known !== null && known.organizationId !== signOn.organizationId) return no(NO_ACCOUNT, 'the address belongs to somebody of another organization')
     if (known !== null && (await ports.oidcIdentities.list(known.id)).length > 0) return no(OTHER_LINK, 'the member is linked to another account already')
-    const person = known === null ? await newcomer(ports, invitations, signOn, identity, identity.email, origin) : ok(known)
+    const person = known === null ? await newcomer(ports, invitations, signOn, identity, email, origin) : ok(known)
     if (!person.ok) return no(NO_ACCOUNT, `nobody has this address, and ${person.message}`)
     const stored = await link(ports, person.value, identity, origin)
     return stored.ok ? { ok: true, value: person.value } : no(stored.message, stored.message)
   })
 }
 
+const Address = z.email().max(254)
+
+/**
+ * The address that the provider vouches for, in small letters. Checked before they are made small: some letters that are not ASCII become
+ * ASCII ones then (K, the sign of Kelvin), and somebody else's address with them.
+ */
+function addressOf({ email, isEmailVerified }: VerifiedIdentity): string | null {
+  const address = Address.safeParse(email)
+  return isEmailVerified && address.success ? address.data.toLowerCase() : null
+}
+
 /** At each sign-in, the address that the provider vouches for now: somebody who left the company's domain does not come in. */
-function checkDomain({ domains }: SignOn, { email, isEmailVerified }: VerifiedIdentity): IdentityAnswer | null {
+function checkDomain({ domains }: SignOn, email: string | null): IdentityAnswer | null {
   if (domains.length === 0) return null
-  const domain = email?.slice(email.lastIndexOf('@') + 1) ?? ''
-  if (!isEmailVerified) return no(NO_ACCOUNT, 'the provider does not vouch for an e-mail address')
+  if (email === null) return no(NO_ACCOUNT, NO_ADDRESS)
+  const domain = email.slice(email.lastIndexOf('@') + 1)
   return domains.includes(domain) ? null : no(NO_ACCOUNT, 'the address is of a domain that may not sign in')
 }
 

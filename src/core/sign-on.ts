@@ -83,6 +83,7 @@ export interface OidcBinding {
 export interface VerifiedIdentity {
   issuer: string
   subject: string
+  /** As the provider writes it, be it no address at all. */
   email: string | null
   /** Only the provider's plain `true` counts. */
   isEmailVerified: boolean

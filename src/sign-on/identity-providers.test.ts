@@ -72,7 +72,7 @@ afterAll(async () => {
 
 describe('a sign-in', () => {
   test('is that of the person whom a well-made ID token names', async () => {
-    expect(await redeem()).toEqual({ ok: true, value: { issuer: issuer(), subject: 'ann', email: 'ann@example.com', isEmailVerified: true, name: 'Ann' } })
+    expect(await redeem()).toEqual({ ok: true, value: { issuer: issuer(), subject: 'ann', email: 'Ann@Example.com', isEmailVerified: true, name: 'Ann' } })
     const token = asked.find(({ path }) => path === '/token')
     expect(token?.authorization).toStartWith('Basic ')
     expect(Object.fromEntries(new URLSearchParams(token?.body))).toEqual({ grant_type: 'authorization_code', code: 'c', redirect_uri: BINDING.redirectUri, code_verifier: BINDING.codeVerifier })

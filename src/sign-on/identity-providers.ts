@@ -103,7 +103,7 @@ function identityOf(claims: IDToken, profile: Record<string, unknown>): Verified
   // Longer than any that a provider may give (255 signs); it is a key of ours.
   if (claims.sub === '' || claims.sub.length > 255) throw new Error('the subject of the ID token is empty or too long')
   return {
-    issuer: claims.iss, subject: claims.sub, email: text(profile.email)?.toLowerCase().slice(0, 255) ?? null, isEmailVerified: profile.email_verified === true,
+    issuer: claims.iss, subject: claims.sub, email: text(profile.email)?.slice(0, 255) ?? null, isEmailVerified: profile.email_verified === true,
     name: text(profile.name)?.slice(0, 120) ?? null,
   }
 }
