@@ -61,8 +61,9 @@ describe.skipIf(isLeftOut)('every page of the dashboard', () => {
     const { inviteUrl } = await stage.igris.api<{ inviteUrl: string }>('POST', '/members', { email, role })
     const page = await (await browser.newContext()).newPage()
     await page.goto(inviteUrl)
-    await page.getByLabel('Password').first().fill(OWNER.password)
-    await page.getByRole('button').first().click()
+    await page.getByLabel('Your name').fill(role)
+    await page.getByLabel('Password').fill(OWNER.password)
+    await page.getByRole('button', { name: 'Join' }).click()
     await page.waitForURL((url) => url.pathname === '/')
     await page.context().close()
     return { email, password: OWNER.password }

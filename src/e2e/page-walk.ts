@@ -16,7 +16,7 @@ export function kindOfPath(path: string): string {
 
 const PAGES_MAX = 120
 /** Not pages: files to take along, the description of the API, and the way out. */
-const LEFT_OUT = /^\/(?:api\/|assets\/|logout|feed)/
+const LEFT_OUT = /^\/(?:api\/|assets\/|logout|feed|readyz|healthz|metrics)/
 
 /**
  * Follows the links of each page, breadth first, one page of each kind, and shows each to `look`. So a page that is added is looked at without

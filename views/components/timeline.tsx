@@ -26,10 +26,10 @@ export function Timeline({ events }: { events: EventFacts[] }) {
           const height = heightOf(event.latencyMs)
           const x = ((Date.parse(event.timestamp) - from) / lengthMs) * (WIDTH - STROKE)
           return (
-            <a href={`/audit/${encodeURIComponent(event.id)}`} tabindex="-1">
+            <g>
               <title safe>{`${event.timestamp.slice(11, 23)} ${shownText(event.toolName ?? event.method ?? event.type, 80)}: ${event.status.replaceAll('_', ' ')}${event.latencyMs === null ? '' : `, ${shownMs(event.latencyMs)}`}`}</title>
               <rect class={kindOf(event)} x={x.toFixed(1)} y={(HEIGHT - height).toFixed(1)} width={STROKE} height={height.toFixed(1)} />
-            </a>
+            </g>
           )
         })}
       </svg>
