@@ -85,9 +85,9 @@ function Row({ anomaly, now, canAcknowledge }: { anomaly: AnomalyFacts; now: num
 
 /** Numbers of a spike, and what the cooldown swallowed. */
 function figures({ details }: AnomalyFacts): string {
-  const { currentRate, threshold, suppressed } = details ?? {}
+  const { currentRate, threshold, swallowed } = details ?? {}
   const rate = typeof currentRate === 'number' && typeof threshold === 'number' ? `${shownCount(currentRate)} calls, threshold ${shownCount(threshold)}` : ''
-  const more = typeof suppressed === 'number' && suppressed > 0 ? `and ${shownCount(suppressed)} more in the cooldown before` : ''
+  const more = typeof swallowed === 'number' && swallowed > 0 ? `and ${shownCount(swallowed)} more in the cooldown before` : ''
   return [rate, more].filter((part) => part !== '').join(', ')
 }
 

@@ -97,7 +97,7 @@ function Busiest({ title, column, filter, rows }: { title: string; column: strin
       <h2 safe>{title}</h2>
       {rows.length === 0 ? <p class="empty">Nothing was called in this time.</p> : (
         <table>
-          <thead><tr><th safe>{column}</th><th><span class="hidden">Share</span></th><th class="number">Calls</th><th class="number">Denied</th></tr></thead>
+          <thead><tr><th safe>{column}</th><th class="bar-cell"><span class="hidden">Share</span></th><th class="number">Calls</th><th class="number">Denied</th></tr></thead>
           <tbody>
             {rows.map(({ name, calls, denied }) => (
               <tr>
