@@ -178,6 +178,7 @@ export async function openInstallation(config: Config, options: { version: strin
     policyVersions: storage.policyVersions,
     policyBook: { ...stores.policies, changed: (id) => stores.policies.changed(id).then(() => toolLists.policiesChanged(id)) },
     toolBook: stores.tools,
+    toolChanges: anomalies,
     sessions: storage.sessions,
     mcpSessions: stores.mcpSessions,
     sessionRegistry: sessions,

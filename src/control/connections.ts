@@ -15,7 +15,7 @@ import { testConnection } from './test-connection.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'toolBook' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
+  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'toolBook' | 'toolChanges' | 'events' | 'hashToken' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
 >
 
 export interface ConnectionControl {
@@ -79,6 +79,8 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
         if (!isOtherUpstream(found.value, next, isCredentialNew)) {
           const updated = await ports.connections.update(next)
           if (updated.ok && !next.enabled) ports.programs?.end(next.id)
+          // What callers see is another thing now, as after a change of policies.
+          if (updated.ok && next.hideDeniedTools !== found.value.hideDeniedTools) await ports.policyBook.changed(actor.organizationId)
           return updated.ok ? ok(presentConnection(next)) : updated
         }
         // Before, so that no call takes an old session to the new upstream; and again, for sessions that began at the old one meanwhile.

@@ -8,6 +8,7 @@ import type { ConnectionId } from '../core/ids.ts'
 import type { Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
 import type { ToolBook } from '../core/tools/known-tool.ts'
+import type { AnomalyDetector } from '../core/anomaly/detector.ts'
 import type { AuthFailures } from './auth-failures.ts'
 import type { InTurn } from './in-turn.ts'
 import type { InstallationPort } from './installation-facts.ts'
@@ -44,6 +45,8 @@ export interface ControlPorts {
   inTurn: InTurn
   installation?: InstallationPort | null
   toolBook: ToolBook
+  /** One memory of what was told, whoever sees a change. */
+  toolChanges: Pick<AnomalyDetector, 'takeToolChange'>
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>
   /** Null unless the operator allows connections that start programs. */

@@ -14,6 +14,15 @@ export interface ProbeReport {
   error?: string
 }
 
+/** What the upstream listed, to the letter, for whoever keeps a book of it. */
+export interface ProbedTools {
+  tools: unknown[]
+  /** The list came to its end. */
+  isWhole: boolean
+  /** What must not be kept of it. */
+  secrets: string[]
+}
+
 interface ProbePorts {
   clock: Clock
   upstreams: Upstreams
@@ -48,9 +57,10 @@ interface Probe {
  * `initialize`, `notifications/initialized`, `tools/list`, and the upstream session ended again; all within fifteen seconds. Never throws for what
  * an upstream does. Once it is cut, nothing more is sent.
  */
-export async function probeUpstream(ports: ProbePorts, connection: Connection, cut: CancelSignal): Promise<ProbeReport> {
+export async function probeUpstream(ports: ProbePorts, connection: Connection, cut: CancelSignal): Promise<{ report: ProbeReport; probed: ProbedTools }> {
   const startedAt = ports.clock.elapsed()
   const report: ProbeReport = { ok: false, latencyMs: 0, protocolVersion: null, server: null, capabilities: null, tools: [] }
+  const probed: ProbedTools = { tools: [], isWhole: false, secrets: [] }
   const controller = new AbortController()
   const abort = () => controller.abort()
   const timer = setTimeout(abort, PROBE_MS_MAX)
@@ -60,7 +70,8 @@ export async function probeUpstream(ports: ProbePorts, connection: Connection, c
     const credential = connection.sealedCredential === null ? null : ports.vault.open(connection.sealedCredential, connection.id)
     const probe: Probe = { ports, connection, credential, sessionId: null, protocolVersion: null, signal: controller.signal }
     try {
-      await converse(probe, report)
+      probed.secrets = secretsOf(probe)
+      await converse(probe, report, probed)
       report.ok = true
     } finally {
       await endSession(probe)
@@ -72,10 +83,10 @@ export async function probeUpstream(ports: ProbePorts, connection: Connection, c
     cut.removeEventListener('abort', abort)
   }
   report.latencyMs = Math.round((ports.clock.elapsed() - startedAt) * 100) / 100
-  return report
+  return { report, probed }
 }
 
-async function converse(probe: Probe, report: ProbeReport): Promise<void> {
+async function converse(probe: Probe, report: ProbeReport, probed: ProbedTools): Promise<void> {
   const hello = await request(probe, 1, 'initialize', { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: { name: 'igris', version: '1' } })
   const version = hello.protocolVersion
   if (typeof version !== 'string') throw new ProbeFailure('The upstream answers "initialize" with something that is not MCP.')
@@ -92,10 +103,12 @@ async function converse(probe: Probe, report: ProbeReport): Promise<void> {
     const listed = await request(probe, 2 + page, 'tools/list', typeof cursor === 'string' ? { cursor } : {})
     if (!Array.isArray(listed.tools)) throw new ProbeFailure('The upstream answers "tools/list" with something that is not MCP.')
     for (const tool of listed.tools.slice(0, TOOLS_MAX - report.tools.length)) {
+      probed.tools.push(tool)
       const { name, description } = objectOf(tool)
       report.tools.push({ name: textOf(probe, name), description: typeof description === 'string' ? cut(probe, description) : null })
     }
     cursor = listed.nextCursor
+    probed.isWhole = typeof cursor !== 'string' && probed.tools.length < TOOLS_MAX
     if (typeof cursor !== 'string') return
   }
 }

@@ -1,11 +1,12 @@
 import type { Actor } from '../core/caller.ts'
 import type { Connection } from '../core/connection.ts'
 import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
+import { noteTools, type NoteToolsPorts } from './note-tools.ts'
 import type { ControlPorts } from './ports.ts'
 import { probeUpstream, type ProbeReport } from './probe-upstream.ts'
 import { recordChange } from './record-change.ts'
 
-export type TestConnectionPorts = Pick<ControlPorts, 'clock' | 'auditLog' | 'organizations' | 'connections' | 'keys' | 'vault' | 'upstreams' | 'callsInFlight'>
+export type TestConnectionPorts = Pick<ControlPorts, 'clock' | 'auditLog' | 'organizations' | 'connections' | 'keys' | 'vault' | 'upstreams' | 'callsInFlight'> & NoteToolsPorts
 
 /** What is tested when it is not the connection as stored: the one that it would replace, and how the record shows it. */
 export interface UnsavedTest {
@@ -23,8 +24,10 @@ export async function testConnection(ports: TestConnectionPorts, actor: Actor, c
     const stopped = await suspensionOf(ports, actor, stored)
     if (stopped !== null) return stopped
     return await recordChange(ports, actor, { method: 'connection.test', connection: connection.slug, ...(unsaved === null ? {} : { after: unsaved.shown }) }, async () => {
-      const report = tracked.signal.aborted ? null : await probeUpstream(ports, connection, tracked.signal)
-      if (report !== null && !tracked.signal.aborted) return ok(report)
+      const found = tracked.signal.aborted ? null : await probeUpstream(ports, connection, tracked.signal)
+      // What an unsaved connection leads to says nothing about the one that is stored.
+      if (found !== null && unsaved === null) await noteTools(ports, actor, connection, found.probed)
+      if (found !== null && !tracked.signal.aborted) return ok(found.report)
       return (await suspensionOf(ports, actor, stored)) ?? refuse('session_suspended', 'The test was cut: a switch was thrown, or Igris is stopping.')
     })
   } finally {

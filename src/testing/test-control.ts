@@ -6,6 +6,7 @@ import type { ConnectionId, OrganizationId, PersonId, SessionId } from '../core/
 import type { Person } from '../core/organization.ts'
 import type { Role } from '../core/role.ts'
 import type { AgentSession } from '../core/session.ts'
+import { createAnomalyDetector } from '../core/anomaly/detector.ts'
 import { createToolBook } from '../cache/tool-book.ts'
 import { createEventBus } from '../events/bus.ts'
 import { fakeAuditLog } from './fake-audit-log.ts'
@@ -40,6 +41,7 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
     vault: fakeVault(),
     policyVersions: fakes.policies.versions,
     inTurn: turns(),
+    toolChanges: createAnomalyDetector(),
     toolBook: createToolBook(fakeTools(), { connectionsMax: 100, log: { write: () => {} } }),
     checkUpstreamUrl: checkUrlShape,
     mintKey() {

@@ -15,7 +15,7 @@ export function listeningStreamOf(state: ListState, call: ListCall, inject: (eve
   const { trail, connection, caller } = call
   const subscription = trail.call.messages.find(({ method }) => method === 'subscriptions/listen') ?? null
   let isOpen = subscription === null
-  let last = visibleTools(state, call)
+  let last = visibleTools(state, call).catch(() => '')
 
   function send(method: string, params: Record<string, unknown>): void {
     if (!isOpen) return
@@ -36,7 +36,7 @@ export function listeningStreamOf(state: ListState, call: ListCall, inject: (eve
       send,
       async seesOtherTools() {
         const before = last
-        last = visibleTools(state, call)
+        last = visibleTools(state, call).catch(() => '')
         return (await before) !== (await last)
       },
     },

@@ -3,7 +3,7 @@ import { foresee } from '../../core/policy/prospect.ts'
 import { AuditUnavailable } from '../../core/ports.ts'
 import { isoTime } from '../../core/time.ts'
 import { readTool } from '../../core/tools/canonical.ts'
-import { differenceOf } from '../../core/tools/difference.ts'
+import { changeFinding } from '../../core/tools/change-finding.ts'
 import type { ToolChange } from '../../core/tools/known-tool.ts'
 import type { Finding } from '../../core/anomaly/finding.ts'
 import { anomalyEvent } from '../steps/append-audit.ts'
@@ -88,7 +88,7 @@ async function report(state: ListState, { trail, connection, caller }: ListCall,
   const now = state.clock.now()
   const findings = changes.flatMap((change): Finding[] => {
     const swallowed = state.anomalies.takeToolChange({ connectionId: connection.id, settings: connection.anomaly, toolName: change.name, now })
-    return swallowed === null ? [] : [findingOf(change, swallowed)]
+    return swallowed === null ? [] : [changeFinding(change, swallowed)]
   })
   if (findings.length === 0) return
   const draft = draftRows(trail, caller.organizationId, state.limits)[0] as AuditDraft
@@ -102,20 +102,5 @@ async function report(state: ListState, { trail, connection, caller }: ListCall,
   for (const { anomalyType, toolName } of findings) {
     state.events.publish(caller.organizationId, { type: 'anomaly', connection: connection.slug, anomalyType, toolName, timestamp: isoTime(now) })
     state.metrics.anomaly(anomalyType)
-  }
-}
-
-const NAME_CHARS_MAX = 200
-
-function findingOf({ name, before, after }: ToolChange, swallowed: number): Finding {
-  const difference = differenceOf(before.definition, after.definition)
-  const places = difference.slice(0, 5).map(({ path }) => path).join(', ')
-  const shownName = name.length <= NAME_CHARS_MAX ? name : `${name.slice(0, NAME_CHARS_MAX)}…`
-  return {
-    anomalyType: 'tool_changed',
-    toolName: name,
-    reason: `The definition of tool "${shownName}" changed${places === '' ? '' : ` in ${places}`}.`,
-    swallowed,
-    details: { before: { fingerprint: before.fingerprint }, after: { fingerprint: after.fingerprint }, difference },
   }
 }

@@ -287,3 +287,27 @@ describe('without pins', () => {
     expect(upstream.received.map(({ message }) => message.method)).toEqual(['tools/call', 'tools/call'])
   })
 })
+
+describe('the test of a connection', () => {
+  const probe = () => gateway.api('POST', `/connections/${slug}/test`)
+
+  test('counts like a list that passed', async () => {
+    await make({ pinTools: 'block' })
+    await probe()
+    expect(await states()).toEqual({ read: 'known', write: 'known' })
+    upstream.tools = [POISONED]
+    await probe()
+    expect(await states()).toEqual({ read: 'changed', write: 'removed' })
+    expect(await anomalies()).toMatchObject([{ method: 'tool_changed', toolName: 'read', principal: { type: 'system' }, details: { difference: [{ path: 'description' }] } }])
+    expect((await call('read')).status).toBe(403)
+  })
+
+  test('of settings that are not saved says nothing about the connection', async () => {
+    await make()
+    await probe()
+    const other = await toolUpstream([POISONED])
+    await gateway.api('POST', `/connections/${slug}/test`, { upstreamUrl: other.url }).catch(() => {})
+    await other.close()
+    expect(await states()).toEqual({ read: 'known', write: 'known' })
+  })
+})
