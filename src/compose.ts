@@ -98,8 +98,15 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   setTimeout(() => void import('./doors.ts').catch(() => {}), DOORS_WARM_AFTER_MS).unref()
   const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
   setup.listeningAt(url)
+  inst.controlPorts.accessChanges.listen(() => void offerSetUpAgain(inst, setup))
   log.write('info', 'listening', { url })
   return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep, logUnhandled })) }
+}
+
+/** Whoever deletes the last organization leaves nobody who could get in, and the first link is used: the operator finds a new one in the log. */
+async function offerSetUpAgain({ controlPorts, log }: Installation, setup: SetupLink): Promise<void> {
+  if ((await controlPorts.organizations.list()).length > 0) return
+  log.write('warn', 'nobody owns this installation any more; this link sets it up', { url: setup.renew() })
 }
 
 /** Refuses new calls, lets those under way finish within the grace time, then cuts what is left; every record is completed. */

@@ -51,8 +51,10 @@ function apiDeps(inst: Installation, version: string): RestApiDeps {
 /** The page behind the set-up link. */
 export function setupPage(inst: Installation, link: SetupLink): RequestHandler {
   const { control, config, ids } = inst
+  const token = setupToken(link.secret)
+  link.onRenewal((secret) => token.replace(secret))
   return setupRoutes({
-    setup: control.setup, keys: control.keys, token: setupToken(link.secret), organization: config.organization, nextRequestId: () => ids.next('req'),
+    setup: control.setup, token, organization: config.organization, nextRequestId: () => ids.next('req'),
     signIn: (ownerId, request) => signInOwner(inst, ownerId, request),
   }) as RequestHandler
 }

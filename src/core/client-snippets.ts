@@ -124,10 +124,10 @@ asyncio.run(main())`
 }
 
 function typescript({ url }: Endpoint, headers: Record<string, string>): string {
-  return `import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+  return `import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 
-const client = new Client({ name: 'my-agent', version: '1.0.0' })
+const client = new Client({ name: "my-agent", version: "1.0.0" })
 await client.connect(
   new StreamableHTTPClientTransport(new URL(${JSON.stringify(url)}), {
     requestInit: {

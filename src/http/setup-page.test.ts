@@ -12,24 +12,20 @@ async function fixture() {
   const made = await testControl()
   const empty: { organizations: OrganizationStore; people: PersonStore } = { organizations: fakeOrganizations(), people: fakePeople() }
   const control = makeControl({ ...made.ports, ...empty })
-  const app = setupRoutes({ setup: control.setup, keys: control.keys, token: setupToken(TOKEN), organization: 'Default', nextRequestId: () => 'req_1' })
+  const token = setupToken(TOKEN)
+  const app = setupRoutes({ setup: control.setup, token, organization: 'Default', nextRequestId: () => 'req_1' })
   const show = (token: string) => app.handle(new Request(`http://localhost/setup?token=${token}`))
   const submit = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
     app.handle(new Request('http://localhost/setup', { method: 'POST', body: new URLSearchParams(fields), headers }))
-  return { ...made, ...empty, control, show, submit }
+  return { ...made, ...empty, control, token, show, submit }
 }
 
 describe('the set-up page', () => {
-  test('makes the owner, the organization and a first key, and closes for good', async () => {
-    const { show, submit, people, organizations, control } = await fixture()
+  test('makes the owner and the organization, leads to the sign-in, and closes for good', async () => {
+    const { show, submit, people, organizations, control, auditLog } = await fixture()
     expect(await (await show(TOKEN)).text()).toContain('name="organization"')
     const done = await submit(FORM)
-    expect(done.status).toBe(201)
-    const html = await done.text()
-    expect(html).toMatch(/ig_[0-9A-Za-z]{32}/)
-    expect(html).toMatch(/Acme [^<]*&lt;b/)
-    expect(html).not.toContain('<b>')
-    expect(html).not.toContain(FORM.password)
+    expect([done.status, done.headers.get('location')]).toEqual([303, '/login?next=%2Fsetup%2Fconnection'])
     const [organization] = await organizations.list()
     expect(organization?.name).toBe(FORM.organization)
     const [owner] = await people.list(organization?.id as never)
@@ -37,31 +33,35 @@ describe('the set-up page', () => {
     expect((await show(TOKEN)).status).toBe(404)
     expect((await submit(FORM)).status).toBe(404)
     expect(await control.setup.createOwner({ organization: 'B', email: 'b@example.com', password: 'password' })).toMatchObject({ ok: false, code: 'conflict' })
-  })
-
-  test('gives the first key its maker\'s ownership, and puts no password on record', async () => {
-    const { submit, auditLog, people, organizations } = await fixture()
-    await submit(FORM)
-    const owner = (await people.list((await organizations.list())[0]?.id as never))[0]
-    expect(auditLog.events.map(({ method }) => method)).toEqual(['member.create', 'key.create'])
-    expect(auditLog.events[1]?.details).toMatchObject({ onBehalfOf: owner?.id as string, after: { scope: 'full' } })
+    expect(auditLog.events.map(({ method }) => method)).toEqual(['member.create'])
     expect(JSON.stringify(auditLog.events)).not.toMatch(/correct horse|hash of/)
   })
 
-  test('signs the owner in, where it can', async () => {
+  test('signs the owner in, where it can, and goes on to the first connection', async () => {
     const made = await fixture()
     const app = setupRoutes({
-      setup: made.control.setup, keys: made.control.keys, token: setupToken(TOKEN), organization: 'Default', nextRequestId: () => 'req_1',
+      setup: made.control.setup, token: setupToken(TOKEN), organization: 'Default', nextRequestId: () => 'req_1',
       signIn: async (ownerId) => `igris.session_token=of-${ownerId}; HttpOnly`,
     })
     const done = await app.handle(new Request('http://localhost/setup', { method: 'POST', body: new URLSearchParams(FORM) }))
-    expect([done.status, done.headers.get('set-cookie')]).toEqual([201, expect.stringMatching(/^igris\.session_token=of-per_/)])
+    expect([done.status, done.headers.get('location'), done.headers.get('set-cookie')]).toEqual([303, '/setup/connection', expect.stringMatching(/^igris\.session_token=of-per_/)])
+  })
+
+  test('opens again under another token when nobody owns the installation any more', async () => {
+    const { show, submit, token, people, organizations } = await fixture()
+    await submit(FORM)
+    const [organization] = await organizations.list()
+    await people.delete(organization?.id as never, (await people.list(organization?.id as never))[0]?.id as never)
+    token.replace('another-token')
+    expect([(await show(TOKEN)).status, (await submit(FORM)).status]).toEqual([404, 404])
+    expect((await submit({ ...FORM, token: 'another-token' })).status).toBe(303)
+    expect((await show('another-token')).status).toBe(404)
   })
 
   test('of two forms at once lets one through', async () => {
     const { submit, organizations } = await fixture()
     const statuses = (await Promise.all([submit(FORM), submit(FORM)])).map(({ status }) => status)
-    expect(statuses.toSorted()).toEqual([201, 404])
+    expect(statuses.toSorted()).toEqual([303, 404])
     expect(await organizations.list()).toHaveLength(1)
   })
 
@@ -77,7 +77,7 @@ describe('the set-up page', () => {
     ['another origin', { origin: 'http://evil.example' }, 404],
     ['no origin that can be told', { origin: 'null' }, 404],
     ['another site', { 'sec-fetch-site': 'cross-site' }, 404],
-    ['its own origin', { origin: 'http://localhost', 'sec-fetch-site': 'same-origin' }, 201],
+    ['its own origin', { origin: 'http://localhost', 'sec-fetch-site': 'same-origin' }, 303],
   ])('takes a form from %s: %j', async (_name, headers, status) => {
     const { submit } = await fixture()
     expect((await submit(FORM, headers)).status).toBe(status)
@@ -92,7 +92,7 @@ describe('the set-up page', () => {
     expect(html).toContain('must have at least 8 characters')
     expect(html).toMatch(/value="Acme &(quot|#34);/)
     expect(html).not.toContain('value="short"')
-    expect((await submit(FORM)).status).toBe(201)
+    expect((await submit(FORM)).status).toBe(303)
   })
 
   test('can be sent again after the record could not be written', async () => {
@@ -100,7 +100,7 @@ describe('the set-up page', () => {
     auditLog.isFull = true
     expect((await submit(FORM)).status).toBe(503)
     auditLog.isFull = false
-    expect((await submit(FORM)).status).toBe(201)
+    expect((await submit(FORM)).status).toBe(303)
   })
 
   test('runs nothing, loads nothing and is kept nowhere', async () => {

@@ -1,15 +1,12 @@
 import { Elysia } from 'elysia'
 import { timingSafeEqual } from 'node:crypto'
-import { localOperator, FirstOwner, type SetupControl } from '../control/setup.ts'
-import type { KeyControl } from '../control/keys.ts'
-import type { Actor } from '../core/caller.ts'
-import type { OrganizationId, PersonId } from '../core/ids.ts'
+import { FirstOwner, type SetupControl } from '../control/setup.ts'
+import type { PersonId } from '../core/ids.ts'
 import { PAGE_HEADERS } from '../../views/layout.tsx'
-import { SetupClosedPage, SetupDonePage, SetupPage, type SetupFormProps } from '../../views/pages/setup.tsx'
+import { SetupClosedPage, SetupPage, type SetupFormProps } from '../../views/pages/setup.tsx'
 
 export interface SetupRouteDeps {
   setup: SetupControl
-  keys: KeyControl
   /** In the link that the first start prints; null once somebody owns the installation. Works once. */
   token: SetupToken
   /** Fills the form in. */
@@ -27,9 +24,12 @@ export interface SetupToken {
   take(text: string): boolean
   /** Gives it back, when the set-up was refused. */
   giveBack(): void
+  /** Another one in its place, when nobody owns the installation any more. */
+  replace(secret: string): void
 }
 
-export function setupToken(secret: string): SetupToken {
+export function setupToken(first: string): SetupToken {
+  let secret = first
   let isUsed = false
   const digest = (text: string) => new Bun.CryptoHasher('sha256').update(text).digest()
   const matches = (text: string) => !isUsed && timingSafeEqual(digest(text), digest(secret))
@@ -43,11 +43,17 @@ export function setupToken(secret: string): SetupToken {
     giveBack() {
       isUsed = false
     },
+    replace(next) {
+      secret = next
+      isUsed = false
+    },
   }
 }
 
 const FORM_BYTES_MAX = 16_384
 const FIELDS = ['organization', 'email', 'password'] as const
+/** Where the new owner goes on; the steps from there are pages of somebody who is signed in. */
+const NEXT_STEP = '/setup/connection'
 const CLOSED = 'It has been used, or it belongs to an earlier start. While nobody owns this installation, each start of Igris prints a new link.'
 
 /** `/setup`, for the first owner. */
@@ -89,15 +95,10 @@ async function submitForm(deps: SetupRouteDeps, request: Request): Promise<Respo
     deps.token.giveBack()
     return made.code === 'conflict' ? closed(deps) : form(deps, 503, { token, values, faults: {}, alert: made.message })
   }
-  const { organization, owner } = made.value
-  const actor: Actor = { ...localOperator(organization.id as OrganizationId), ownerId: owner.id as PersonId }
-  const key = await deps.keys.create(actor, { label: 'first key', scope: 'full' })
-  if (!key.ok) return page(deps, 503, await SetupClosedPage({ message: `The owner exists now, but the first key could not be made: ${key.message} Make one with "igris key create".` }))
-  const baseUrl = new URL(request.url).origin
-  const cookie = (await deps.signIn?.(owner.id as PersonId, request)) ?? null
-  const done = page(deps, 201, await SetupDonePage({ organization: organization.name, email: owner.email, apiKey: key.value.key, baseUrl }))
-  if (cookie !== null) done.headers.append('set-cookie', cookie)
-  return done
+  const cookie = (await deps.signIn?.(made.value.owner.id as PersonId, request)) ?? null
+  const headers = { 'cache-control': 'no-store', 'x-igris-request-id': deps.nextRequestId() }
+  if (cookie === null) return new Response(null, { status: 303, headers: { ...headers, location: `/login?next=${encodeURIComponent(NEXT_STEP)}` } })
+  return new Response(null, { status: 303, headers: { ...headers, location: NEXT_STEP, 'set-cookie': cookie } })
 }
 
 function isOwnOrigin(request: Request): boolean {

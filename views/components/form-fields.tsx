@@ -49,7 +49,7 @@ export function AreaField({ typed, name, label, note, rows, isSecret, placeholde
     <div class="field">
       <label for={idOf(name)} safe>{label}</label>
       <textarea
-        id={idOf(name)} name={name} rows={String(rows)} placeholder={placeholder} class="code" spellcheck="false" autocomplete="off"
+        id={idOf(name)} name={name} rows={String(rows)} placeholder={placeholder} class="code" spellcheck="false"
         aria-describedby={noteId(name)} aria-invalid={faulty(typed, name)} safe
       >{isSecret === true ? '' : leadingLineKept(typed.values[name] ?? '')}</textarea>
       <Note typed={typed} name={name} note={note} />

@@ -1,163 +1,122 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html } from '@elysiajs/html'
-import { EventHead, EventRow, type EventFacts } from '../components/event-rows.tsx'
 import { Badge, Foreign, When } from '../components/facts.tsx'
-import { Csrf, Shell, type Viewer } from '../shell.tsx'
-import { shownCount, shownMs, shownText } from '../shown-text.ts'
-import { Suspended, SwitchForm } from './sessions.tsx'
+import { Shell, type Viewer } from '../shell.tsx'
+import { shownCount } from '../shown-text.ts'
 
-export interface ConnectionFacts {
+export interface ListedConnection {
   slug: string
   name: string
   transport: string
-  upstreamUrl: string
-  authType: string
-  hasCredential: boolean
-  command: string | null
-  args: string[] | null
-  enabled: boolean
-  timeoutMs: number
-  denials: string
-  storeArguments: boolean
-  createdAt: string
-  updatedAt: string
-  suspended: boolean
-  suspendedAt: string | null
-  suspendedBy: string | null
-  suspendedReason: string | null
-}
-
-export interface ListedConnection extends Pick<ConnectionFacts, 'slug' | 'name' | 'transport'> {
   health: string
   calls: number
   failed: number
   lastCallAt: string | null
 }
 
+export const HEALTH = ['healthy', 'unsteady', 'failing', 'quiet', 'suspended', 'disabled'] as const
+
 export interface ConnectionsPageProps {
   viewer: Viewer
+  /** Those of this page. */
   connections: ListedConnection[]
-}
-
-export function ConnectionsPage({ viewer, connections }: ConnectionsPageProps) {
-  return (
-    <Shell title="Connections" section="Connections" viewer={viewer}>
-      <div class="head"><div><h1>Connections</h1><p class="muted">The MCP servers that agents reach through here. Health and calls are those of the last 24 hours.</p></div></div>
-      <section class="card">
-        {connections.length === 0 ? (
-          <div class="empty"><strong>No connections yet</strong>Add one at the command line: <code>igris connection add my-server --url https://mcp.example.com/mcp</code></div>
-        ) : (
-          <table class="stack">
-            <thead><tr><th>Name</th><th>Health</th><th>Slug</th><th>Transport</th><th class="number">Calls</th><th class="number">Failed</th><th class="number">Last call</th></tr></thead>
-            <tbody>
-              {connections.map((connection) => (
-                <tr>
-                  <td class="lead"><a href={`/connections/${encodeURIComponent(connection.slug)}`}><Foreign text={connection.name} lengthMax={80} /></a></td>
-                  <td class="side"><Badge state={connection.health} /></td>
-                  <td class="muted"><code safe>{connection.slug}</code></td>
-                  <td class="muted side" safe>{connection.transport}</td>
-                  <td class="number" data-label="Calls" safe>{shownCount(connection.calls)}</td>
-                  <td class="number muted" data-label="Failed" safe>{shownCount(connection.failed)}</td>
-                  <td class="number muted wide" data-label="Last call">{connection.lastCallAt === null ? <span>–</span> : <When at={connection.lastCallAt} now={viewer.now} />}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
-      </section>
-    </Shell>
-  )
-}
-
-export interface TestReport {
-  ok: boolean
-  latencyMs: number
-  protocolVersion: string | null
-  server: { name: string; version: string } | null
-  tools: { name: string; description: string | null }[]
-  error?: string
-}
-
-export interface ConnectionPageProps {
-  viewer: Viewer
-  connection: ConnectionFacts
-  endpoint: string
-  calls: EventFacts[]
-  maySwitch: boolean
-  mayTest: boolean
-  report: TestReport | null
+  filter: { q: string; state: string }
+  /** How many there are at all, and how many match the filter. */
+  counts: { all: number; matching: number }
+  /** Where the page before and after this one are; null where there is none. */
+  beforeHref: string | null
+  afterHref: string | null
+  mayAdd: boolean
+  /** Leads on where somebody left the set-up. */
+  setupHref: string | null
   notice: string | null
-  alert: string | null
 }
 
-export function ConnectionPage(props: ConnectionPageProps) {
-  const { viewer, connection, calls, maySwitch, mayTest, report, notice, alert } = props
-  const path = `/connections/${encodeURIComponent(connection.slug)}`
-  const state = connection.suspended ? 'suspended' : connection.enabled ? 'active' : 'disabled'
+export function ConnectionsPage(props: ConnectionsPageProps) {
+  const { viewer, connections, counts, mayAdd, notice } = props
   return (
-    <Shell title={connection.name} section="Connections" viewer={viewer} notice={notice} alert={alert}>
-      <p class="crumb"><a href="/connections">Connections</a></p>
+    <Shell title="Connections" section="Connections" viewer={viewer} notice={notice}>
       <div class="head">
-        <h1><Foreign text={connection.name} lengthMax={80} /></h1>
-        <Badge state={state} />
-        {mayTest ? <form method="post" action={`${path}/test`}><Csrf token={viewer.csrfToken} /><button type="submit">Test now</button></form> : ''}
+        <div><h1>Connections</h1><p class="muted">The MCP servers that agents reach through here. Health and calls are those of the last 24 hours.</p></div>
+        {mayAdd && counts.all > 0 ? <a class="button strong" href="/connections/new/http">New connection</a> : ''}
       </div>
-      {report === null ? '' : <Report report={report} />}
-      <div class="pair">
-        <section class="card"><h2>Facts</h2><ConnectionFactsList {...props} /></section>
-        <section class="card">
-          <h2>Kill switch</h2>
-          <Suspended at={connection.suspendedAt} by={connection.suspendedBy} reason={connection.suspendedReason} now={viewer.now} />
-          {maySwitch ? <SwitchForm path={path} isSuspended={connection.suspended} csrfToken={viewer.csrfToken} consequence={`Calls of everybody to ${connection.slug} under way are cut, and none reaches it until somebody resumes it.`} /> : <p class="muted">Your role may look, not switch.</p>}
-        </section>
-      </div>
-      <section class="card">
-        <div class="title"><h2>Latest calls</h2><a href={`/audit?${new URLSearchParams({ connection: connection.slug, type: 'tool_call' })}`}>In the record</a></div>
-        {calls.length === 0 ? <p class="empty">Nobody has called it yet.</p> : <table class="stack events"><EventHead /><tbody>{calls.map((event) => <EventRow event={event} now={viewer.now} />)}</tbody></table>}
-      </section>
+      {counts.all === 0 ? <NoConnections {...props} /> : (
+        <>
+          <Filter {...props} />
+          <section class="card">
+            {connections.length === 0 ? <p class="empty"><strong>None of them matches</strong>Change the filter, or <a href="/connections">show all</a>.</p> : <ConnectionTable {...props} />}
+          </section>
+        </>
+      )}
     </Shell>
   )
 }
 
-function ConnectionFactsList({ viewer, connection, endpoint }: ConnectionPageProps) {
+function NoConnections({ mayAdd, setupHref }: ConnectionsPageProps) {
   return (
-    <dl class="facts">
-      <dt>For agents</dt><dd><code safe>{endpoint}</code></dd>
-      {connection.transport === 'stdio'
-        ? <><dt>Program</dt><dd><code safe>{shownText([connection.command ?? '', ...(connection.args ?? [])].join(' '), 500)}</code></dd></>
-        : <><dt>Upstream</dt><dd><code safe>{shownText(withoutQuery(connection.upstreamUrl), 500)}</code></dd></>}
-      <dt>Credential</dt><dd>{connection.hasCredential ? `set, sealed (${connection.authType})` : 'none'}</dd>
-      <dt>Timeout</dt><dd safe>{shownMs(connection.timeoutMs)}</dd>
-      <dt>Denials</dt><dd>{connection.denials === 'http' ? 'as an error' : 'as a tool result'}</dd>
-      <dt>Arguments</dt><dd>{connection.storeArguments ? 'on record, masked' : 'not on record'}</dd>
-      <dt>Made</dt><dd><When at={connection.createdAt} now={viewer.now} /></dd>
-      <dt>Changed</dt><dd><When at={connection.updatedAt} now={viewer.now} /></dd>
-    </dl>
+    <section class="card empty">
+      <strong>No connections yet</strong>
+      {mayAdd ? (
+        <>
+          <p>A connection is an MCP server as your agents reach it: through here, with your policies, and with a credential that they never see.</p>
+          <p class="row centred">
+            <a class="button strong" href="/connections/new/http">New connection</a>
+            {setupHref === null ? '' : <a class="button" href={setupHref}>Continue set-up</a>}
+          </p>
+        </>
+      ) : <p>Your role looks at connections. Somebody who may make them has made none that you see.</p>}
+    </section>
   )
 }
 
-/** What stands behind the question mark may be a secret. */
-function withoutQuery(url: string): string {
-  const mark = url.search(/[?#]/)
-  return mark === -1 ? url : `${url.slice(0, mark)}?…`
+function Filter({ filter, counts }: ConnectionsPageProps) {
+  const isNarrowed = filter.q !== '' || filter.state !== ''
+  return (
+    <form class="row connection-filter" method="get" action="/connections" role="search">
+      <div class="grow"><label for="q">Name or slug</label><input id="q" name="q" type="search" value={filter.q} autocomplete="off" /></div>
+      <div>
+        <label for="state">Health</label>
+        <select id="state" name="state">
+          <option value="">Any</option>
+          {HEALTH.map((state) => <option value={state} selected={state === filter.state}>{state}</option>)}
+        </select>
+      </div>
+      <button type="submit">Filter</button>
+      <p class="muted small count"><span safe>{isNarrowed ? `${shownCount(counts.matching)} of ${shownCount(counts.all)}` : shownCount(counts.all)}</span>{isNarrowed ? <> · <a href="/connections">Show all</a></> : ''}</p>
+    </form>
+  )
 }
 
-function Report({ report }: { report: TestReport }) {
+function ConnectionTable({ viewer, connections, beforeHref, afterHref }: ConnectionsPageProps) {
   return (
-    <section class="card" role="status">
-      <div class="title"><h2>Test</h2><Badge state={report.ok ? 'ok' : 'failed'} /></div>
-      {report.ok ? '' : <p safe>{report.error ?? 'The upstream did not answer as an MCP server does.'}</p>}
-      <dl class="facts">
-        <dt>Took</dt><dd safe>{shownMs(report.latencyMs)}</dd>
-        {report.server === null ? '' : <><dt>Server</dt><dd><Foreign text={`${report.server.name} ${report.server.version}`} /></dd></>}
-        {report.protocolVersion === null ? '' : <><dt>Protocol</dt><dd><Foreign text={report.protocolVersion} /></dd></>}
-      </dl>
-      {report.tools.length === 0 ? '' : (
-        <details>
-          <summary safe>{report.tools.length === 1 ? '1 tool' : `${report.tools.length} tools`}</summary>
-          <div class="scroll" tabindex="0" role="region" aria-label="Tools"><table><tbody>{report.tools.slice(0, 200).map(({ name, description }) => <tr><td><Foreign text={name} lengthMax={80} /></td><td class="muted">{description === null ? '' : <Foreign text={description} lengthMax={240} />}</td></tr>)}</tbody></table></div>
-        </details>
-      )}
-    </section>
+    <>
+      <table class="stack">
+        <thead><tr><th>Name</th><th>Health</th><th>Slug</th><th>Transport</th><th class="number">Calls</th><th class="number">Failed</th><th class="number">Last call</th></tr></thead>
+        <tbody>
+          {connections.map((connection) => (
+            <tr>
+              <td class="lead"><a href={`/connections/${encodeURIComponent(connection.slug)}`}><Foreign text={connection.name} lengthMax={80} /></a></td>
+              <td class="side"><Badge state={connection.health} /></td>
+              <td class="muted"><code safe>{connection.slug}</code></td>
+              <td class="muted side" safe>{connection.transport}</td>
+              <td class="number" data-label="Calls" safe>{shownCount(connection.calls)}</td>
+              <td class="number muted" data-label="Failed" safe>{shownCount(connection.failed)}</td>
+              <td class="number muted wide" data-label="Last call">{connection.lastCallAt === null ? <span>–</span> : <When at={connection.lastCallAt} now={viewer.now} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <Pages beforeHref={beforeHref} afterHref={afterHref} />
+    </>
+  )
+}
+
+export function Pages({ beforeHref, afterHref }: { beforeHref: string | null; afterHref: string | null }) {
+  if (beforeHref === null && afterHref === null) return <></>
+  return (
+    <nav class="pages" aria-label="Pages">
+      {beforeHref === null ? <span></span> : <a class="button" rel="prev" href={beforeHref}>Back</a>}
+      {afterHref === null ? <span></span> : <a class="button" rel="next" href={afterHref}>More</a>}
+    </nav>
   )
 }

@@ -50,48 +50,13 @@ function Field({ name, label, type, value, autocomplete, fault, note }: FieldPro
   )
 }
 
-export interface SetupDoneProps {
-  organization: string
-  email: string
-  /** The first key, shown this once. */
-  apiKey: string
-  /** Where the API is, as the browser reached it. */
-  baseUrl: string
-}
-
-export function SetupDonePage({ organization, email, apiKey, baseUrl }: SetupDoneProps) {
-  return (
-    <Layout title="Ready">
-      <h1 safe>{`${organization} is set up`}</h1>
-      <p class="muted" safe>{`${email} owns it.`}</p>
-      <div class="card">
-        <h2>Your first API key</h2>
-        <p>It may do everything that you may. Copy it now: it is not shown again.</p>
-        <pre class="secret"><code safe>{apiKey}</code></pre>
-        <h2>Add a connection</h2>
-        <pre><code safe>{connectionExample(baseUrl)}</code></pre>
-        <p class="muted" safe>{`Then agents reach it at ${baseUrl}/v1/mcp/my-server, with a key of their own.`}</p>
-        <p><a href="/">Go to the dashboard</a></p>
-      </div>
-    </Layout>
-  )
-}
-
-function connectionExample(baseUrl: string): string {
-  return [
-    `curl ${baseUrl}/api/v1/connections \\`,
-    "  -H 'Authorization: Bearer <your key>' \\",
-    "  -H 'Content-Type: application/json' \\",
-    `  -d '{"slug":"my-server","upstreamUrl":"https://mcp.example.com/mcp"}'`,
-  ].join('\n')
-}
-
 /** The link is used, wrong, or of another start. */
 export function SetupClosedPage({ message }: { message: string }) {
   return (
     <Layout title="Set up">
       <h1>This link does not work</h1>
       <p safe>{message}</p>
+      <p><a href="/setup/continue">Go on with a set-up that has begun</a></p>
     </Layout>
   )
 }

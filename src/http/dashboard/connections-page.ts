@@ -1,75 +1,45 @@
-import { ConnectionPage, ConnectionsPage, type ListedConnection, type TestReport } from '../../../views/pages/connections.tsx'
-import type { ConnectionPulse } from '../../control/observe.ts'
-import type { Refusal } from '../../core/result.ts'
+import { ConnectionsPage, HEALTH, type ListedConnection } from '../../../views/pages/connections.tsx'
 import { reach } from '../../core/role.ts'
+import { healthOf, pulsesOf } from './connection-health.ts'
+import { CONNECTION_FORMS } from './connections-form-page.ts'
+import { CONNECTION_SHOW_PAGES } from './connections-show-page.ts'
+import { CONNECTION_TOOL_PAGES } from './connections-tools-page.ts'
 import type { PageTable } from './page-table.ts'
-import { seeOther, statusOf } from './page.ts'
-import { throwSwitch } from './sessions-page.ts'
-import { noticeOf, refusedPage, shown, type Asked } from './shown.ts'
+import { pageOf, written } from './paging.ts'
+import { refusedPage, shown, type Asked } from './shown.ts'
+import { setupHref } from './wizard-progress.ts'
+
+const TABLES = [CONNECTION_FORMS, CONNECTION_TOOL_PAGES, CONNECTION_SHOW_PAGES]
 
 export const CONNECTION_PAGES: PageTable = {
-  shown: [[/^\/connections$/, showConnections], [/^\/connections\/([^/]+)$/, (asked, slug) => showConnection(asked, slug)]],
-  done: [
-    [/^\/connections\/([^/]+)\/suspend$/, (asked, slug, form) => switchConnection(asked, slug, 'suspend', form)],
-    [/^\/connections\/([^/]+)\/resume$/, (asked, slug, form) => switchConnection(asked, slug, 'resume', form)],
-    [/^\/connections\/([^/]+)\/test$/, testConnection],
-  ],
+  shown: [[/^\/connections$/, showConnections], ...TABLES.flatMap((table) => table.shown)],
+  done: TABLES.flatMap((table) => table.done),
 }
 
-const DAY_MS = 86_400_000
-const CALLS_MAX = 20
+const FILTER_CHARS_MAX = 200
 
 export async function showConnections(asked: Asked): Promise<Response> {
-  const { me, viewer, control } = asked
-  const [found, overview] = await Promise.all([
-    control.connections.list(me.actor),
-    control.observe.overview(me.actor, { from: viewer.now - DAY_MS, to: viewer.now, parts: 24 }),
-  ])
+  const { me, viewer, query, control } = asked
+  const [found, overview] = await Promise.all([control.connections.list(me.actor), pulsesOf(asked)])
   if (!found.ok) return refusedPage(asked, found)
   if (!overview.ok) return refusedPage(asked, overview)
   const pulses = overview.value.connections
-  const connections = found.value.map((connection): ListedConnection => {
+  const all = found.value.map((connection): ListedConnection => {
     const pulse = Object.hasOwn(pulses, connection.slug) ? pulses[connection.slug] : undefined
     return { ...connection, health: healthOf(connection, pulse), calls: pulse?.calls ?? 0, failed: pulse?.failed ?? 0, lastCallAt: pulse?.lastCallAt ?? null }
   })
-  return shown(asked, await ConnectionsPage({ viewer, connections }))
-}
-
-/** What a person would say who looked at the last day. */
-function healthOf(connection: { suspended: boolean; enabled: boolean }, pulse: ConnectionPulse | undefined): string {
-  if (connection.suspended) return 'suspended'
-  if (!connection.enabled) return 'disabled'
-  if (pulse === undefined || pulse.calls === 0) return 'quiet'
-  const share = pulse.failed / pulse.calls
-  return share >= 0.5 ? 'failing' : share >= 0.05 ? 'unsteady' : 'healthy'
-}
-
-export async function showConnection(asked: Asked, slug: string, told: { refusal?: Refusal; report?: TestReport } = {}): Promise<Response> {
-  const { me, viewer, query, control } = asked
-  const found = await control.connections.get(me.actor, slug)
-  if (!found.ok) return refusedPage(asked, found)
-  const calls = await control.audit.query(me.actor, { connection: slug, type: 'tool_call' }, { limit: CALLS_MAX })
-  if (!calls.ok) return refusedPage(asked, calls)
-  const { refusal, report } = told
-  const html = await ConnectionPage({
-    viewer, connection: found.value, endpoint: `${asked.baseUrl}/v1/mcp/${slug}`, calls: calls.value.items,
-    maySwitch: reach(me.actor.role, 'kill-switch') !== 'none', mayTest: reach(me.actor.role, 'governance.write') !== 'none',
-    report: report ?? null, notice: refusal === undefined ? noticeOf(query) : null, alert: refusal?.message ?? null,
+  const filter = { q: (query.get('q') ?? '').trim().slice(0, FILTER_CHARS_MAX), state: HEALTH.find((state) => state === query.get('state')) ?? '' }
+  const matching = all.filter((connection) => matches(connection, filter))
+  const page = pageOf(matching, query, (at) => `/connections?${new URLSearchParams(written({ ...filter, page: at === 1 ? '' : String(at) }))}`)
+  const mayAdd = reach(me.actor.role, 'governance.write') !== 'none'
+  const html = await ConnectionsPage({
+    viewer, connections: page.items, filter, counts: { all: all.length, matching: matching.length }, beforeHref: page.beforeHref, afterHref: page.afterHref, mayAdd,
+    setupHref: all.length === 0 ? await setupHref(asked) : null, notice: query.get('done') === 'deleted' ? 'The connection is deleted.' : null,
   })
-  return shown(asked, html, refusal === undefined ? 200 : statusOf(refusal))
+  return shown(asked, html)
 }
 
-export async function switchConnection(asked: Asked, slug: string, verb: 'suspend' | 'resume', form: Map<string, string>): Promise<Response> {
-  const { killSwitch } = asked.control
-  const switched = await throwSwitch(form, verb, {
-    suspend: (reason) => killSwitch.suspendConnection(asked.me.actor, slug, reason),
-    resume: (reason) => killSwitch.resumeConnection(asked.me.actor, slug, reason),
-  })
-  return switched.ok ? seeOther(asked.page, `/connections/${encodeURIComponent(slug)}?done=${verb}`) : showConnection(asked, slug, { refusal: switched })
-}
-
-/** The report is shown once and kept nowhere, so the answer to this form is the page itself. */
-export async function testConnection(asked: Asked, slug: string): Promise<Response> {
-  const tested = await asked.control.connections.test(asked.me.actor, slug)
-  return showConnection(asked, slug, tested.ok ? { report: tested.value } : { refusal: tested })
+function matches({ slug, name, health }: ListedConnection, { q, state }: { q: string; state: string }): boolean {
+  const wanted = q.toLowerCase()
+  return (state === '' || health === state) && (wanted === '' || slug.includes(wanted) || name.toLowerCase().includes(wanted))
 }

@@ -1,4 +1,4 @@
-const PAGE = /^\/(?:(?:feed|risk|connections|policies|sessions|audit|anomalies|settings|assets)(?:\/|$)|$)/
+const PAGE = /^\/(?:(?:feed|risk|connections|policies|sessions|audit|anomalies|settings|assets)(?:\/|$)|setup\/|$)/
 
 /** Apart from the pages themselves, which are loaded when first asked for. */
 export function isDashboardPath(path: string): boolean {
