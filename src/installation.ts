@@ -46,6 +46,7 @@ import { lockFolder } from './storage/sqlite/folder-lock.ts'
 import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
 import { bridgeEras } from './upstream/bridge/bridge.ts'
+import { cutHeldToo } from './upstream/bridge/cuts.ts'
 import { createLegacyOverModern } from './upstream/bridge/legacy-over-modern/translator.ts'
 import { createModernOverLegacy } from './upstream/bridge/modern-over-legacy/translator.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
@@ -184,7 +185,7 @@ export async function openInstallation(config: Config, options: { version: strin
     sessionRegistry: sessions,
     auditLog: storage.auditLog,
     acknowledgements: storage.acknowledgements,
-    callsInFlight: calls,
+    callsInFlight: cutHeldToo(calls, bridged, { sessions, connections: stores.connections }),
     accessChanges: accessChanges(),
     authFailures: failures,
     inTurn: turns(),

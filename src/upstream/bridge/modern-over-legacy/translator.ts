@@ -4,7 +4,7 @@ import type { HeaderList, UpstreamAnswer, UpstreamRequest, Upstreams } from '../
 import type { ModernOverLegacy, Owner } from '../bridge.ts'
 import type { JsonObject } from '../legacy-over-modern/exact-json.ts'
 import { INTERNAL_ERROR, INVALID_PARAMS, type RpcError } from '../legacy-over-modern/messages.ts'
-import { MODERN_VERSION } from '../probe.ts'
+import { headersToKeep, MODERN_VERSION } from '../probe.ts'
 import { readRequest, type ModernClient, type ModernRequest } from './envelope.ts'
 import { HeldSession } from './held-session.ts'
 import { fingerprintOf, OpenQuestions, responseFault, type QuestionLimits } from './open-questions.ts'
@@ -42,6 +42,7 @@ interface Held {
 
 const SWEEP_MS_MAX = 30_000
 const CLOSE_MS = 1500
+const TRACE = new Set(['traceparent', 'tracestate', 'baggage'])
 const NOBODY: ModernClient = { capabilities: {}, info: {} }
 const JSON_TYPE: HeaderList = [['content-type', 'application/json']]
 const TOO_MANY: RpcError = { code: INTERNAL_ERROR, message: 'Too many sessions are open on MCP servers of earlier revisions. Try again in a moment.' }
@@ -190,9 +191,10 @@ class SessionPool implements ModernOverLegacyUpstreams {
   }
 }
 
-/** Clients that say the same of themselves share a session of their owner. */
+/** Clients that say the same of themselves share a session of their owner, as long as the connection's credential is the same. */
 function keyOf(request: UpstreamRequest, { capabilities, info }: ModernClient): string {
-  const text = JSON.stringify([request.connectionId, request.principalId, request.url, capabilities, info])
+  const credential = headersToKeep(request).filter(([name]) => !TRACE.has(name))
+  const text = JSON.stringify([request.connectionId, request.principalId, request.url, credential, capabilities, info])
   return createHash('sha256').update(text).digest('base64')
 }
 
