@@ -40,6 +40,12 @@ export const ConfigSchema = z.strictObject({
   argumentBytesMax: int(0, 1 << 20).default(8 * 1024),
   callsInFlightMax: int(1, 1_000_000).default(20_000),
   callsPerConnectionMax: int(1, 1_000_000).default(10_000),
+  /** What one caller, and one organization, may hold open; the MCP session unused for longest makes room for another. */
+  mcpSessionsPerKeyMax: int(1, 1_000_000).default(10_000),
+  mcpSessionsPerOrganizationMax: int(1, 10_000_000).default(50_000),
+  streamsPerKeyMax: int(1, 1_000_000).default(10_000),
+  /** MCP sessions unused for this long are forgotten, and ended upstream; their clients initialize again. */
+  mcpSessionIdleMs: int(60_000, 10_000_000_000).default(7 * 24 * 60 * 60_000),
   /** A caller must have sent its whole request within this time. */
   requestTimeoutMs: int(1000, 600_000).default(30_000),
   /** How long a stop waits for calls in flight. */

@@ -35,6 +35,7 @@ import { createCallRegistry } from './gateway/calls-in-flight.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createHeartbeats } from './gateway/heartbeats.ts'
 import { createQuestionBook } from './gateway/question-book.ts'
+import { createSessionCloser } from './gateway/session-closing.ts'
 import { createSessionRestorer } from './gateway/session-restoring.ts'
 import { createTaskOwners } from './gateway/task-owners.ts'
 import { createToolLists } from './gateway/tools/tool-lists.ts'
@@ -52,6 +53,7 @@ import { createModernOverLegacy } from './upstream/bridge/modern-over-legacy/tra
 import { dispatchUpstreams } from './upstream/dispatch.ts'
 import { createUpstreams } from './upstream/http.ts'
 import { createSseUpstreams } from './upstream/sse/sse.ts'
+import { upstreamState } from './upstream-state.ts'
 import { createStdioUpstreams } from './upstream/stdio/stdio.ts'
 
 /** How long a command waits for another one on the same folder to finish. */
@@ -157,13 +159,18 @@ export async function openInstallation(config: Config, options: { version: strin
     argumentBytesMax: config.argumentBytesMax,
     callsInFlightMax: config.callsInFlightMax,
     callsPerConnectionMax: config.callsPerConnectionMax,
+    mcpSessionsPerKeyMax: config.mcpSessionsPerKeyMax,
+    mcpSessionsPerOrganizationMax: config.mcpSessionsPerOrganizationMax,
+    streamsPerKeyMax: config.streamsPerKeyMax,
   }
   const anomalies = createAnomalyDetector()
   const toolLists = createToolLists({
     clock, ids, log, events, calls, metrics, limits, anomalies, toolBook: stores.tools, connections: stores.connections, policies: stores.policies,
     vault: vault.value, upstreams: bridged, auditLog: storage.auditLog, hash: hashToken,
   })
+  const closer = createSessionCloser({ ids, log, upstreams: bridged, vault: vault.value, mcpSessions: stores.mcpSessions, connections: stores.connections, organizations: stores.organizations })
   const controlPorts: ControlPorts = {
+    upstreamState: upstreamState({ closer, mcpSessions: stores.mcpSessions, bridged, holders: [bridged, older, ...(programs === null ? [] : [programs])] }),
     clock, ids, vault: vault.value, upstreams, events, programs,
     organizations: stores.organizations,
     people: storage.people,
@@ -210,6 +217,7 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: stores.connections,
     policies: stores.policies,
     mcpSessions: stores.mcpSessions,
+    closer,
     restorer: createSessionRestorer({ clock, ids, calls, upstreams: bridged, mcpSessions: stores.mcpSessions, vault: vault.value }),
     vault: vault.value,
     auditLog: storage.auditLog,

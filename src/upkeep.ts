@@ -4,8 +4,7 @@ import { startRetention } from './record-retention.ts'
 
 const SESSIONS_EVERY_MS = 30_000
 const PRUNE_EVERY_MS = 60 * 60_000
-/** MCP sessions unused for this long are forgotten; their clients initialize again. */
-const MCP_SESSION_KEPT_MS = 7 * 24 * 60 * 60_000
+const EXPIRED_AT_ONCE_MAX = 500
 /** How much of the rate limits' memory a crash may cost. */
 const LIMITS_EVERY_MS = 5000
 const LIMITS_SETTING = 'rateLimits'
@@ -19,7 +18,7 @@ export async function startUpkeep(inst: Installation): Promise<() => Promise<voi
   const report = (what: string) => (error: unknown) => inst.log.write('warn', `${what} failed`, { error: String(error) })
   const timers = [
     setInterval(() => inst.gateway.sessions.completeIdle(inst.clock.now()), SESSIONS_EVERY_MS),
-    setInterval(() => void inst.storage.mcpSessions.prune(inst.clock.now() - MCP_SESSION_KEPT_MS).catch(report('pruning MCP sessions')), PRUNE_EVERY_MS),
+    setInterval(() => void expireMcpSessions(inst).catch(report('ending idle MCP sessions')), PRUNE_EVERY_MS),
     setInterval(() => void pruneSignIns(inst).catch(report('pruning sign-ins')), PRUNE_EVERY_MS),
     setInterval(() => void saveLimits(inst).catch(report('saving rate limits')), LIMITS_EVERY_MS),
   ]
@@ -28,6 +27,15 @@ export async function startUpkeep(inst: Installation): Promise<() => Promise<voi
     for (const timer of timers) clearInterval(timer)
     await endRetention()
     await saveLimits(inst).catch(report('saving rate limits'))
+  }
+}
+
+/** Their clients initialize again. */
+export async function expireMcpSessions({ gateway, clock, config }: Pick<Installation, 'gateway' | 'clock' | 'config'>): Promise<void> {
+  for (;;) {
+    const idle = await gateway.mcpSessions.list({ before: clock.now() - config.mcpSessionIdleMs }, EXPIRED_AT_ONCE_MAX)
+    if (idle.length === 0) return
+    await gateway.closer.end(idle)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Actor } from '../core/caller.ts'
 import type { AuthType, Connection, ConnectionChange, NewConnection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
+import { SESSIONS_ENDED_MAX } from '../core/ports.ts'
 import { LISTED_MAX, type ApiKey } from '../core/key.ts'
 import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
 import { ownerIdOf, reachableConnections, reachConnection, requireReach, wrongField } from './access.ts'
@@ -15,7 +16,7 @@ import { testConnection } from './test-connection.ts'
 
 export type ConnectionPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'toolBook' | 'toolChanges' | 'events' | 'hashToken' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs'
+  'clock' | 'ids' | 'connections' | 'organizations' | 'keys' | 'mcpSessions' | 'policies' | 'policyBook' | 'toolBook' | 'toolChanges' | 'events' | 'hashToken' | 'auditLog' | 'vault' | 'upstreams' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'checkUpstreamUrl' | 'programs' | 'upstreamState'
 >
 
 export interface ConnectionControl {
@@ -78,16 +79,18 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
       return recordChange(ports, actor, { method: 'connection.update', connection: slug, ...details }, async () => {
         if (!isOtherUpstream(found.value, next, isCredentialNew)) {
           const updated = await ports.connections.update(next)
-          if (updated.ok && !next.enabled) ports.programs?.end(next.id)
+          if (updated.ok && !next.enabled) ports.upstreamState.end(next.id)
           // What callers see is another thing now, as after a change of policies.
           if (updated.ok && next.hideDeniedTools !== found.value.hideDeniedTools) await ports.policyBook.changed(actor.organizationId)
           return updated.ok ? ok(presentConnection(next)) : updated
         }
         // Before, so that no call takes an old session to the new upstream; and again, for sessions that began at the old one meanwhile.
+        const sessions = await ports.mcpSessions.list({ connectionId: next.id }, SESSIONS_ENDED_MAX)
         await ports.mcpSessions.deleteByConnection(next.id)
         const updated = await ports.connections.update(next)
         await ports.mcpSessions.deleteByConnection(next.id)
-        ports.programs?.end(next.id)
+        ports.upstreamState.end(next.id)
+        ports.upstreamState.endSessions(sessions, found.value)
         return updated.ok ? ok(presentConnection(next)) : updated
       })
     }),
@@ -149,10 +152,12 @@ async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: stri
   const keys = await keysListing(ports, connection)
   const before = { ...recorded(connection, false), policies: policies.map(presentPolicy), keys: keys.map(({ id }) => id) }
   return recordChange(ports, actor, { method: 'connection.delete', connection: slug, before }, async () => {
+    const sessions = await ports.mcpSessions.list({ connectionId: connection.id }, SESSIONS_ENDED_MAX)
     await ports.connections.delete(actor.organizationId, connection.id)
     ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
-    ports.programs?.end(connection.id)
+    ports.upstreamState.end(connection.id)
     await ports.mcpSessions.deleteByConnection(connection.id)
+    ports.upstreamState.endSessions(sessions, connection)
     ports.toolBook.forget(connection.id)
     await forgetSlug(ports, actor, connection, ports.clock.now())
     ports.accessChanges.announce()

@@ -9,7 +9,7 @@ import type { ControlPorts } from './ports.ts'
 import { presentKey, SEALED, type KeyView } from './present.ts'
 import { recordChange } from './record-change.ts'
 
-export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'people' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintKey'>
+export type KeyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'people' | 'keys' | 'connections' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintKey' | 'upstreamState'>
 
 export interface KeyControl {
   /**
@@ -80,6 +80,7 @@ export function keyControl(ports: KeyPorts): KeyControl {
       return recordChange(ports, actor, { method: 'key.revoke', before: presentKey(key, now), after: revoked }, async () => {
         await ports.keys.revoke(actor.organizationId, key.id, now)
         ports.callsInFlight.cut({ kind: 'key', organizationId: actor.organizationId, id: key.id }, 'revoked')
+        await ports.upstreamState.endCaller(actor.organizationId, key.id)
         ports.accessChanges.announce()
         return ok(revoked)
       })

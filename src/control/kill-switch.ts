@@ -1,4 +1,5 @@
 import type { Actor } from '../core/caller.ts'
+import type { ConnectionId } from '../core/ids.ts'
 import type { Suspension } from '../core/organization.ts'
 import { AuditUnavailable, type SuspensionTarget } from '../core/ports.ts'
 import { ok, refuse, type Result } from '../core/result.ts'
@@ -14,7 +15,7 @@ import { reachSession } from './sessions.ts'
 
 export type KillSwitchPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'organizations' | 'keys' | 'connections' | 'sessions' | 'sessionRegistry' | 'auditLog' | 'events' | 'callsInFlight' | 'accessChanges' | 'inTurn'
+  'clock' | 'ids' | 'organizations' | 'keys' | 'connections' | 'sessions' | 'sessionRegistry' | 'auditLog' | 'events' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'upstreamState'
 >
 
 /**
@@ -42,6 +43,8 @@ interface Switch<View> {
   /** In effect for every call that starts after this resolved. */
   set(suspension: Suspension | null): Promise<void>
   present(suspension: Suspension | null): View
+  /** Connections whose programs, streams and sessions upstream end with a suspension; what they held is opened anew after it. */
+  ended?(): Promise<ConnectionId[]>
 }
 
 const FAILED = 'Calls in flight were cut, but the suspension cannot be stored now and is not in effect. Try again.'
@@ -71,6 +74,7 @@ async function suspend<View>(ports: KillSwitchPorts, actor: Actor, found: Result
   await set(thrown).catch((error: unknown) => (unset = error))
   // Whatever became of storing it: the person wants these calls to stop now.
   const cut = ports.callsInFlight.cut(target)
+  for (const connectionId of (await found.value.ended?.()) ?? []) ports.upstreamState.end(connectionId)
   ports.accessChanges.announce()
   if (unset instanceof AuditUnavailable) return refuse('audit_unavailable', FAILED)
   if (unset !== null) throw unset
@@ -114,6 +118,7 @@ async function connectionSwitch(ports: KillSwitchPorts, actor: Actor, slug: stri
     suspension: connection.suspension, connection: connection.slug,
     set: (suspension) => ports.connections.setSuspension(actor.organizationId, connection.id, suspension),
     present: (suspension) => presentConnection({ ...connection, suspension }),
+    ended: async () => [connection.id],
   })
 }
 
@@ -126,6 +131,7 @@ async function organizationSwitch(ports: KillSwitchPorts, actor: Actor): Promise
     noun: 'organization', target: { kind: 'organization', organizationId: organization.id }, suspension: organization.suspension, connection: null,
     set: (suspension) => ports.organizations.setSuspension(organization.id, suspension),
     present: (suspension) => presentOrganization({ ...organization, suspension }),
+    ended: async () => (await ports.connections.list(organization.id)).map(({ id }) => id),
   })
 }
 

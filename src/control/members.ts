@@ -13,7 +13,7 @@ import { turnOfPerson } from './sign-in.ts'
 
 export type MemberPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'personSessions' | 'keys' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintToken' | 'hashToken'
+  'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'personSessions' | 'keys' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'mintToken' | 'hashToken' | 'upstreamState'
 >
 
 /** Only owners touch owners; an organization is never without one. */
@@ -132,9 +132,11 @@ async function dismiss(ports: MemberPorts, person: Person): Promise<void> {
     if (key.createdBy !== person.id || key.revokedAt !== null) continue
     await ports.keys.revoke(organizationId, key.id, ports.clock.now())
     ports.callsInFlight.cut({ kind: 'key', organizationId, id: key.id }, 'revoked')
+    await ports.upstreamState.endCaller(organizationId, key.id)
   }
   // Calls of their own, made with the cookie, are told by the same mark: the id of whoever calls.
   ports.callsInFlight.cut({ kind: 'key', organizationId, id: person.id as string as KeyId }, 'revoked')
+  await ports.upstreamState.endCaller(organizationId, person.id)
   for (const invitation of await ports.invitations.list(organizationId)) {
     if (invitation.createdBy === person.id) await ports.invitations.delete(organizationId, invitation.id)
   }

@@ -8,7 +8,7 @@ import { recordChange } from './record-change.ts'
 
 export type OrganizationPorts = Pick<
   ControlPorts,
-  'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'keys' | 'connections' | 'policies' | 'policyBook' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn'
+  'clock' | 'ids' | 'organizations' | 'people' | 'invitations' | 'keys' | 'connections' | 'policies' | 'policyBook' | 'auditLog' | 'callsInFlight' | 'accessChanges' | 'inTurn' | 'upstreamState'
 >
 
 export interface OrganizationControl {
@@ -68,7 +68,10 @@ export function organizationControl(ports: OrganizationPorts): OrganizationContr
 /** First everything that lets somebody in, through the stores that remember it; then all rows in one go. */
 async function closeDown(ports: OrganizationPorts, { id }: Organization): Promise<void> {
   for (const key of await ports.keys.list(id)) await ports.keys.revoke(id, key.id, ports.clock.now())
-  for (const connection of await ports.connections.list(id)) await ports.connections.delete(id, connection.id)
+  for (const connection of await ports.connections.list(id)) {
+    await ports.connections.delete(id, connection.id)
+    ports.upstreamState.end(connection.id)
+  }
   const policies = await ports.policies.list(id)
   await ports.policies.changeMany(id, { inserted: [], updated: [], deleted: policies.map((policy) => policy.id) })
   await ports.organizations.delete(id)

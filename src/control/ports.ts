@@ -1,6 +1,6 @@
 import type {
   AcknowledgementStore, AuditLog, CallsInFlight, Clock, ConnectionStore, EventBus, Ids, KeyStore, McpSessionStore, OrganizationStore,
-  PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore, Upstreams, Vault,
+  PersonStore, PolicyBook, PolicyStore, PolicyVersionStore, SessionRegistry, SessionStore, Upstreams, UpstreamState, Vault,
 } from '../core/ports.ts'
 import type { InvitationStore, OidcIdentityStore, PersonSessionStore, SecondFactorStore } from '../core/person-session.ts'
 import type { IdentityProviders, SignOnStore } from '../core/sign-on.ts'
@@ -49,6 +49,7 @@ export interface ControlPorts {
   toolChanges: Pick<AnomalyDetector, 'takeToolChange'>
   /** Refuses what may not be an upstream (scheme, credentials in the URL, metadata addresses); its message is fit for the person who typed the URL. */
   checkUpstreamUrl(url: string): Result<URL>
+  upstreamState: UpstreamState
   /** Null unless the operator allows connections that start programs. */
   programs?: Programs | null
   mintKey(): MintedKey

@@ -9,7 +9,7 @@ const create = (fields: object = {}) => NewConnection.parse({ slug: 'files', tra
 async function fixture({ isAllowed = true } = {}) {
   const ended: string[] = []
   const made = await testControl()
-  const ports = { ...made.ports, programs: isAllowed ? { reports: () => [], end: (id: string) => void ended.push(id) } : null }
+  const ports = { ...made.ports, programs: isAllowed ? { reports: () => [] } : null, upstreamState: { ...made.ports.upstreamState, end: (id: string) => void ended.push(id) } }
   return { ...made, ports, ended, control: makeControl(ports) }
 }
 
@@ -62,6 +62,18 @@ describe('a connection that starts a program', () => {
     const removed = await control.connections.delete(actorOf('owner'), 'files')
     expect(JSON.stringify([made, removed, auditLog.events])).not.toContain('canary')
     expect(ended.length).toBe(1)
+  })
+
+  test('ends its programs when it, or the organization, is suspended, and not when it is resumed', async () => {
+    const { control, ended } = await fixture()
+    const made = await control.connections.create(actorOf('owner'), create())
+    const id = made.ok ? made.value.id : ''
+    await control.killSwitch.suspendConnection(actorOf('owner'), 'files', 'why')
+    expect(ended).toEqual([id])
+    await control.killSwitch.resumeConnection(actorOf('owner'), 'files', null)
+    expect(ended).toEqual([id])
+    await control.killSwitch.suspendOrganization(actorOf('owner'), 'why')
+    expect(ended).toEqual([id, id])
   })
 
   test('stays what it is: its transport does not change', async () => {

@@ -185,7 +185,14 @@ export interface McpTaskStore {
 export interface UpstreamState {
   /** Ends what is held for a connection: it changed, was suspended, or is gone. Its sessions may go on later. */
   end(connectionId: ConnectionId): void
+  /** Has sessions that were forgotten ended upstream, at the connection as it was. Best effort, without waiting. */
+  endSessions(sessions: McpSession[], connection: Connection): void
+  /** The caller is gone for good: its sessions are forgotten, and ended upstream in the background. */
+  endCaller(organizationId: OrganizationId, principalId: string): Promise<void>
 }
+
+/** Sessions that are ended upstream with their connection or caller, at most; servers forget the others in time. */
+export const SESSIONS_ENDED_MAX = 1000
 
 /** Names a reserved row until it is completed. */
 export interface AuditTicket {

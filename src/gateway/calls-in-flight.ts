@@ -18,6 +18,8 @@ export interface CallUnderWay {
   cutBy: CutReason | null
   /** True for a stream that only waits for what the server may say. It has no end of its own, so a stop does not wait for it. */
   isListening: boolean
+  /** Counts among the streams that its caller holds open. */
+  holdsStream?: boolean
 }
 
 interface Registered extends CallUnderWay {
@@ -33,6 +35,8 @@ export interface CallRegistry extends CallsInFlight {
   /** Says that from here on the call is a stream that only listens. */
   listen(call: CallUnderWay): void
   countOn(connectionId: ConnectionId): number
+  /** Counts the call, until it is released, as a stream that its caller holds open; false where that would be more than `max`. */
+  holdStream(call: CallUnderWay, max: number): boolean
   cutAll(reason: CutReason): number
   /** Resolves true when no call is under way but streams that only listen, false after the given time. */
   idle(withinMs: number): Promise<boolean>
@@ -44,6 +48,7 @@ export interface CallRegistry extends CallsInFlight {
 export function createCallRegistry(): CallRegistry {
   const calls = new Set<Registered>()
   const perConnection = new Map<ConnectionId, number>()
+  const streamsOf = new Map<string, number>()
   let waiting: { isOver: () => boolean; wake: () => void }[] = []
 
   const isEmpty = () => calls.size === 0
@@ -90,6 +95,11 @@ export function createCallRegistry(): CallRegistry {
     },
     release(call) {
       if (!calls.delete(call as Registered)) return
+      if (call.holdsStream === true) {
+        const held = (streamsOf.get(call.principalId ?? '') ?? 1) - 1
+        if (held > 0) streamsOf.set(call.principalId ?? '', held)
+        else streamsOf.delete(call.principalId ?? '')
+      }
       if (call.connectionId !== null) {
         const left = (perConnection.get(call.connectionId) ?? 1) - 1
         if (left > 0) perConnection.set(call.connectionId, left)
@@ -100,6 +110,13 @@ export function createCallRegistry(): CallRegistry {
     listen(call) {
       call.isListening = true
       wakeWaiting()
+    },
+    holdStream(call, max) {
+      const held = streamsOf.get(call.principalId ?? '') ?? 0
+      if (held >= max) return false
+      call.holdsStream = true
+      streamsOf.set(call.principalId ?? '', held + 1)
+      return true
     },
     cut(target, why = 'suspended') {
       let count = 0

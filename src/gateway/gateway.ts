@@ -9,6 +9,7 @@ import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { PeopleSignedIn } from './steps/authenticate.ts'
 import type { QuestionBook } from './question-book.ts'
+import type { SessionCloser } from './session-closing.ts'
 import type { SessionRestorer } from './session-restoring.ts'
 import type { TaskOwners } from './task-owners.ts'
 import type { ToolLists } from './tools/tool-lists.ts'
@@ -19,6 +20,9 @@ export interface GatewayLimits {
   argumentBytesMax: number
   callsInFlightMax: number
   callsPerConnectionMax: number
+  mcpSessionsPerKeyMax: number
+  mcpSessionsPerOrganizationMax: number
+  streamsPerKeyMax: number
 }
 
 /** Counts what happened, for operators. Never fails a call. */
@@ -48,6 +52,7 @@ export interface Gateway {
   sessions: LiveSessions
   mcpSessions: McpSessionStore
   restorer: SessionRestorer
+  closer: SessionCloser
   vault: Vault
   upstreams: Upstreams
   auditLog: AuditLog

@@ -25,6 +25,7 @@ import { relayEventStream, statusOfCut } from './relay.ts'
 import { applyAction } from './steps/apply-action.ts'
 import { authenticate, authenticatePerson } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
+import { checkOpening, isListening, opensSomething } from './steps/check-opening.ts'
 import { checkKillSwitch } from './steps/check-kill-switch.ts'
 import { decideEntry, strictestOf } from './steps/decide-policy.ts'
 import { checkCredential } from './steps/forward.ts'
@@ -79,6 +80,10 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const mcpSession = await findMcpSession(gw.mcpSessions, caller.value, connection.value, { id: mcpSessionIdOf(call), now })   //  4
   if (!mcpSession.ok) return refused(mcpSession)
   trail.mcpSession = mcpSession.value
+  if (opensSomething(call)) {
+    const opening = await checkOpening(gw, { call, caller: caller.value, connection: connection.value, underWay, now })
+    if (!opening.ok) return refused(opening)
+  }
   if (call.messages.some(goesBack)) {
     const ties = await tieMessages(gw, { caller: caller.value, connection: connection.value, mcpSession: mcpSession.value, place: placeOf(trail), messages: call.messages, body: call.body })
     if (!ties.ok) return refused(ties)
@@ -196,11 +201,6 @@ async function askedOnRecord(gw: Gateway, trail: Trail, asked: Question[], outco
 function release(gw: Gateway, trail: Trail): void {
   gw.calls.release(trail.underWay)
   if (trail.tickets !== null) trail.call.releaseSocket()
-}
-
-/** True for the stream on which a server says what nobody asked for: GET, and what replaces it in revision 2026-07-28. */
-function isListening(call: IncomingCall): boolean {
-  return call.httpMethod === 'GET' || (call.messages.length > 0 && call.messages.every(({ method }) => method === 'subscriptions/listen'))
 }
 
 const REASONS: Record<AuthenticationFailure['why'], string> = {

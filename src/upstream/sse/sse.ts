@@ -19,6 +19,8 @@ export interface SseOptions {
 
 export interface SseUpstreams extends Upstreams {
   sessionCount(): number
+  /** Ends the sessions of a connection: it changed, was suspended or is gone. */
+  end(connectionId: string): void
   /** Ends every session and its stream. */
   close(): void
 }
@@ -70,6 +72,10 @@ class SseWay implements SseUpstreams {
     const answer = await this.#http.send(request)
     if (request.method === 'GET' && isEventStream(answer)) return { ...answer, body: withoutEndpoint(answer.body, () => this.#remember(address, true)) }
     return request.method === 'POST' && isHint(answer) ? this.#detect(address, request, answer) : answer
+  }
+
+  end(connectionId: string): void {
+    for (const [id, { session }] of [...this.#sessions]) if (session.connectionId === connectionId) this.#drop(id)
   }
 
   close(): void {
