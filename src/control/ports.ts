@@ -88,8 +88,6 @@ export interface ProgramReport {
 export interface Programs {
   /** Those that run and the last that ended, newest first. */
   reports(connectionId: ConnectionId): ProgramReport[]
-  /** Ends a connection's programs: it changed, or is gone. */
-  end(connectionId: ConnectionId): void
 }
 
 export interface MintedKey {
