@@ -9,7 +9,7 @@ import { initializeResult, LEGACY_VERSIONS, legacyError, negotiatedVersion, read
 import { canListen, Listening, ListenRefused } from './listening.ts'
 import { answerHere } from './local-methods.ts'
 import {
-  emptyAnswer, errorText, headerOf, INVALID_PARAMS, INVALID_REQUEST, INTERNAL_ERROR, isRequest, jsonAnswer, LEGACY_ERROR, METHOD_NOT_FOUND, readBody, refusedAnswer, resultText, SESSION_NOT_FOUND, type RpcError,
+  emptyAnswer, errorText, headerOf, INVALID_PARAMS, INVALID_REQUEST, INTERNAL_ERROR, isRequest, jsonAnswer, LEGACY_ERROR, readBody, refusedAnswer, resultText, SESSION_NOT_FOUND, type RpcError,
 } from './messages.ts'
 import { exchangeModern } from './reply.ts'
 import { BridgedSession, BridgedSessions } from './session.ts'
@@ -180,7 +180,7 @@ function readClient({ protocolVersion, capabilities, clientInfo }: JsonObject): 
 }
 
 function failureOf(error: unknown): { error: RpcError } {
-  if (error instanceof ListenRefused) return { error: { code: METHOD_NOT_FOUND, message: 'The MCP server does not let anybody listen.' } }
+  if (error instanceof ListenRefused) return { error: { code: INVALID_PARAMS, message: `The MCP server did not agree to it: ${error.message.slice(0, 500)}` } }
   if (error instanceof UpstreamFailure) return { error: { code: INTERNAL_ERROR, message: 'The MCP server did not answer.' } }
   throw error
 }
