@@ -70,6 +70,8 @@ class SessionPool implements ModernOverLegacyUpstreams {
 
   async open(request: UpstreamRequest): Promise<boolean> {
     const read = readRequest(request)
+    // What will be refused needs no session of its own to be refused.
+    if (read === null || 'error' in read) for (const { session } of this.#held.values()) if (session.owner.connectionId === request.connectionId) return true
     return (await this.#sessionFor(request, read !== null && 'client' in read ? read.client : NOBODY)) instanceof HeldSession
   }
 
