@@ -26,11 +26,11 @@ interface TextFieldProps extends NamedField {
 /** One line of text. What is secret never comes back: it has no value. */
 export function TextField({ typed, name, label, note, type = 'text', isNeeded, placeholder, isCode, min, max }: TextFieldProps) {
   return (
-    <div class="field">
+    <div class="connection-field">
       <label for={idOf(name)} safe>{label}</label>
       <input
         id={idOf(name)} name={name} type={type === 'url' ? 'text' : type} inputmode={type === 'url' ? 'url' : undefined} value={type === 'password' ? undefined : (typed.values[name] ?? '')}
-        required={isNeeded} placeholder={placeholder} autocomplete={type === 'password' ? 'new-password' : 'off'} spellcheck="false" class={isCode === true ? 'code' : undefined}
+        required={isNeeded} placeholder={placeholder} autocomplete={type === 'password' ? 'new-password' : 'off'} spellcheck="false" class={isCode === true ? 'mono' : undefined}
         min={min} max={max} step={type === 'number' ? 'any' : undefined} aria-describedby={noteId(name)} aria-invalid={faulty(typed, name)}
       />
       <Note typed={typed} name={name} note={note} />
@@ -46,10 +46,10 @@ interface AreaFieldProps extends NamedField {
 
 export function AreaField({ typed, name, label, note, rows, isSecret, placeholder }: AreaFieldProps) {
   return (
-    <div class="field">
+    <div class="connection-field">
       <label for={idOf(name)} safe>{label}</label>
       <textarea
-        id={idOf(name)} name={name} rows={String(rows)} placeholder={placeholder} class="code" spellcheck="false"
+        id={idOf(name)} name={name} rows={String(rows)} placeholder={placeholder} class="mono" spellcheck="false"
         aria-describedby={noteId(name)} aria-invalid={faulty(typed, name)} safe
       >{isSecret === true ? '' : leadingLineKept(typed.values[name] ?? '')}</textarea>
       <Note typed={typed} name={name} note={note} />
@@ -63,7 +63,7 @@ interface ChoiceFieldProps extends NamedField {
 
 export function ChoiceField({ typed, name, label, note, options }: ChoiceFieldProps) {
   return (
-    <div class="field">
+    <div class="connection-field">
       <label for={idOf(name)} safe>{label}</label>
       <select id={idOf(name)} name={name} aria-describedby={noteId(name)} aria-invalid={faulty(typed, name)}>
         {options.map((option) => <option value={option.value} selected={option.value === typed.values[name]} safe>{option.label}</option>)}
@@ -75,7 +75,7 @@ export function ChoiceField({ typed, name, label, note, options }: ChoiceFieldPr
 
 export function TickField({ typed, name, label, note }: NamedField) {
   return (
-    <div class="field tick">
+    <div class="connection-field tick">
       <input id={idOf(name)} name={name} type="checkbox" value="yes" checked={typed.values[name] === 'yes'} aria-describedby={noteId(name)} aria-invalid={faulty(typed, name)} />
       <label for={idOf(name)} safe>{label}</label>
       <Note typed={typed} name={name} note={note} />

@@ -77,7 +77,7 @@ export function EditConnectionPage(props: EditConnectionProps) {
         <form class="connection-form" method="post" action={`${path}/edit`}>
           <Csrf token={viewer.csrfToken} />
           <Group title="Who it is">
-            <div class="field"><span class="label">Slug</span><code safe>{connection.slug}</code><small class="muted">Policies, keys and the record name it by its slug, so it stays.</small></div>
+            <div class="connection-field"><span class="label">Slug</span><code safe>{connection.slug}</code><small class="muted">Policies, keys and the record name it by its slug, so it stays.</small></div>
             <TextField typed={typed} name="name" label="Name" isNeeded />
           </Group>
           {isHttp ? <HttpFields {...props} stored={connection} /> : <ProgramFields {...props} stored={connection} />}
@@ -117,7 +117,7 @@ function HttpFields({ typed, stored }: TransportProps) {
   return (
     <Group title="Where it is">
       <TextField typed={typed} name="upstreamUrl" label="Address of the MCP server" type="url" isNeeded isCode placeholder="https://mcp.example.com/mcp" note="Streamable HTTP. Agents never see it." />
-      <div class="two">
+      <div class="side-by-side">
         <ChoiceField typed={typed} name="authType" label="How Igris shows who it is" options={[{ value: 'bearer', label: 'Bearer token (Authorization)' }, { value: 'header', label: 'A header of its own' }, { value: 'none', label: 'Not at all' }]} />
         <TextField typed={typed} name="authHeaderName" label="Name of that header" isCode placeholder="X-Api-Key" note="Only for a header of its own." />
       </div>
@@ -141,7 +141,7 @@ function ProgramFields({ typed, stored }: TransportProps) {
       <AreaField typed={typed} name="args" label="Arguments, one a line" rows={4} placeholder={'-y\n@modelcontextprotocol/server-filesystem\n/srv/files'} note="No shell reads them: each line is one argument as it is." />
       <AreaField typed={typed} name="env" label="Environment" rows={3} isSecret placeholder="API_TOKEN=…" note={envNote} />
       {names.length === 0 ? '' : <TickField typed={typed} name="removeEnv" label="Remove the stored environment" />}
-      <div class="two">
+      <div class="side-by-side">
         <TextField typed={typed} name="cwd" label="Folder" isCode placeholder="/srv/files" note="Absolute. Left empty, a folder of Igris’s own." />
         <ChoiceField typed={typed} name="stdioMode" label="How often it runs" options={[{ value: 'session', label: 'Once for each session' }, { value: 'shared', label: 'Once, shared by all sessions' }]} />
       </div>
@@ -154,7 +154,7 @@ function Behaviour({ typed }: { typed: Typed }) {
   return (
     <Group title="How it behaves">
       <TickField typed={typed} name="enabled" label="In use" note="Off, every call is refused and nothing else changes." />
-      <div class="two">
+      <div class="side-by-side">
         <TextField typed={typed} name="timeoutMs" label="Timeout in milliseconds" type="number" min={100} max={3_600_000} note="Until the first byte of the answer. 100 to 3,600,000." />
         <ChoiceField typed={typed} name="denials" label="How a denial is shown" options={[{ value: 'http', label: 'As an HTTP error' }, { value: 'result', label: 'As a tool result that a model reads' }]} note="A client can ask for the result by a header, whatever is chosen here." />
       </div>
@@ -164,7 +164,7 @@ function Behaviour({ typed }: { typed: Typed }) {
       <details open={anomalyFault}>
         <summary>Anomaly detection</summary>
         <TickField typed={typed} name="anomaly.enabled" label="Look out for anomalies" />
-        <div class="two">
+        <div class="side-by-side">
           <TextField typed={typed} name="anomaly.multiplier" label="Spike: times the average" type="number" min={1} max={1000} note="A window with this many times the rolling average." />
           <TextField typed={typed} name="anomaly.floor" label="Spike: at least so many calls" type="number" min={1} max={1_000_000} note="Fewer calls in a window are never one." />
           <TextField typed={typed} name="anomaly.windowSeconds" label="Window in seconds" type="number" min={1} max={3600} />

@@ -131,7 +131,7 @@ function Facts({ viewer, connection, endpoint, health }: ConnectionPageProps) {
   return (
     <dl class="facts">
       <dt>Health</dt><dd><Badge state={health} /> <span class="muted small">over 24 hours</span></dd>
-      <dt>For agents</dt><dd class="with-copy"><code id="endpoint" safe>{endpoint}</code> <button type="button" class="copy small" data-copy="endpoint" aria-label="Copy the address for agents" hidden>Copy</button></dd>
+      <dt>For agents</dt><dd class="with-copy"><code id="endpoint" safe>{endpoint}</code> <button type="button" class="copy" data-copy="endpoint" aria-label="Copy the address for agents" hidden>Copy</button></dd>
       {connection.transport === 'stdio'
         ? (
           <>

@@ -59,7 +59,7 @@ function NoConnections({ mayAdd, setupHref }: ConnectionsPageProps) {
       {mayAdd ? (
         <>
           <p>A connection is an MCP server as your agents reach it: through here, with your policies, and with a credential that they never see.</p>
-          <p class="row centred">
+          <p class="row middle">
             <a class="button strong" href="/connections/new/http">New connection</a>
             {setupHref === null ? '' : <a class="button" href={setupHref}>Continue set-up</a>}
           </p>
@@ -114,7 +114,7 @@ function ConnectionTable({ viewer, connections, beforeHref, afterHref }: Connect
 export function Pages({ beforeHref, afterHref }: { beforeHref: string | null; afterHref: string | null }) {
   if (beforeHref === null && afterHref === null) return <></>
   return (
-    <nav class="pages" aria-label="Pages">
+    <nav class="pager" aria-label="Pages">
       {beforeHref === null ? <span></span> : <a class="button" rel="prev" href={beforeHref}>Back</a>}
       {afterHref === null ? <span></span> : <a class="button" rel="next" href={afterHref}>More</a>}
     </nav>

@@ -39,7 +39,7 @@ function Wizard({ viewer, step, title, connection, alert, children }: PropsWithC
     <Shell title={title} section={null} viewer={viewer} alert={alert} scripts={[COPY]}>
       <div class="wizard">
         <nav aria-label="Set-up">
-          <ol class="steps">
+          <ol class="setup-steps">
             {STEPS.map(({ id, label }, index) => (
               <li class={index < at ? 'is-past' : index === at ? 'is-here' : ''} aria-current={index === at ? 'step' : undefined}>
                 {index < at && id !== 'owner' ? <a href={stepHref(id, connection)}>{label}</a> : <span>{label}</span>}
@@ -80,7 +80,7 @@ export function ConnectionStep({ viewer, existing, typed, outcome, isSecretGone,
         <Csrf token={viewer.csrfToken} />
         <TextField typed={typed} name="upstreamUrl" label="Address of the MCP server" type="url" isNeeded isCode placeholder="https://mcp.example.com/mcp" note="Streamable HTTP. A server on this machine is fine: http://127.0.0.1:8080/mcp" />
         <TextField typed={typed} name="slug" label="Slug" isNeeded isCode placeholder="github" note="Agents call it by this name. 3 to 64 of a–z, 0–9, “-” and “_”." />
-        <div class="two">
+        <div class="side-by-side">
           <ChoiceField typed={typed} name="authType" label="How Igris shows who it is" options={[{ value: 'none', label: 'Not at all' }, { value: 'bearer', label: 'Bearer token (Authorization)' }, { value: 'header', label: 'A header of its own' }]} />
           <TextField typed={typed} name="authHeaderName" label="Name of that header" isCode placeholder="X-Api-Key" note="Only for a header of its own." />
         </div>
@@ -123,7 +123,7 @@ export function PolicyStep({ viewer, connection, templates, chosen, preview, exi
           <legend>Start from</legend>
           <Csrf token={viewer.csrfToken} />
           {templates.map(({ id, name, description }) => (
-            <label class="choice">
+            <label class="setup-template">
               <input type="radio" name="template" value={id} checked={id === chosen} hx-get={`/setup/policy/preview?${new URLSearchParams({ ...(connection === null ? {} : { connection }), template: id })}`} hx-trigger="change" hx-target="#preview" hx-swap="outerHTML" />
               <span><strong safe>{name}</strong>{id === 'no-destruction' ? <span class="muted"> · a good start</span> : ''}<br /><span class="muted" safe>{description}</span></span>
             </label>
@@ -154,7 +154,7 @@ export function PolicyPreview({ name, rules, tools, areExamples }: PolicyPreview
   return (
     <section class="card" id="preview" aria-live="polite">
       <h2 safe>{`What “${name}” does`}</h2>
-      <ol class="rules">
+      <ol class="setup-rules">
         {rules.map(({ target, action, when, limit, reason }) => (
           <li><span class={`badge ${ACTION_WORDS[action][0]}`}>{ACTION_WORDS[action][1]}</span> <code safe>{target}</code>{when === null ? '' : <span class="muted" safe>{` when ${when}`}</span>}{limit === null ? '' : <span class="muted" safe>{`, ${limit}`}</span>}{reason === null ? '' : <span class="muted" safe>{`: ${reason}`}</span>}</li>
         ))}
