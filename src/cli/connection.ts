@@ -3,6 +3,7 @@ import { act, segment } from './act.ts'
 import type { Action, Command, Flag, Invocation } from './command.ts'
 import { ALLOW_STDIO, PROGRAM_FLAGS, readProgram } from './program.ts'
 import { CREDENTIAL_FLAGS, readCredential } from './credential.ts'
+import { toolActions } from './connection-tools.ts'
 import { FOLDER_FLAGS } from './help.ts'
 import { fieldList, plain, sayUsage, table } from './print.ts'
 import { suspensionActions } from './suspension.ts'
@@ -27,6 +28,8 @@ const SETTING_FLAGS: Record<string, Flag> = {
   'timeout-ms': { kind: 'text', value: 'N', says: 'To the first byte of an answer (default 60000)' },
   denials: { kind: 'text', value: 'http|result', says: 'How a denial is shown to clients (default http)' },
   'store-arguments': { kind: 'text', value: 'true|false', says: 'Keep the arguments of calls on record (default true)' },
+  'hide-denied-tools': { kind: 'text', value: 'true|false', says: 'Leave out of lists what policies deny the caller (default false)' },
+  'pin-tools': { kind: 'text', value: 'off|block', says: 'Refuse calls of a tool that changed until it is accepted (default off)' },
   enabled: { kind: 'text', value: 'true|false', says: 'Whether calls are taken at all (default true)' },
 }
 
@@ -38,7 +41,8 @@ async function settingsOf(invocation: Invocation): Promise<{ ok: true; body: Rec
   if (!program.ok) return program
   const storeArguments = truth(invocation, 'store-arguments')
   const enabled = truth(invocation, 'enabled')
-  if (storeArguments === null || enabled === null) return { ok: false, problem: '--store-arguments and --enabled take true or false' }
+  const hideDeniedTools = truth(invocation, 'hide-denied-tools')
+  if (storeArguments === null || enabled === null || hideDeniedTools === null) return { ok: false, problem: '--store-arguments, --hide-denied-tools and --enabled take true or false' }
   const timeout = invocation.text('timeout-ms')
   if (timeout !== undefined && !/^\d+$/.test(timeout)) return { ok: false, problem: `--timeout-ms: expected a whole number, got ${JSON.stringify(timeout)}` }
   const caFile = invocation.text('ca-file')
@@ -53,6 +57,8 @@ async function settingsOf(invocation: Invocation): Promise<{ ok: true; body: Rec
     timeoutMs: timeout === undefined ? undefined : Number(timeout),
     denials: invocation.text('denials'),
     storeArguments,
+    hideDeniedTools,
+    pinTools: invocation.text('pin-tools'),
     enabled,
   }
   return { ok: true, body: Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) }
@@ -149,5 +155,5 @@ interface ShownProgram extends Record<string, unknown> {
 
 export const connectionCommand: Command = {
   summary: 'Connections: the MCP servers that agents reach through the gateway.',
-  actions: { add, list, show, update, remove, test, programs, ...suspensionActions('connection', 'SLUG', '/connections') },
+  actions: { add, list, show, update, remove, test, ...toolActions, programs, ...suspensionActions('connection', 'SLUG', '/connections') },
 }

@@ -6,6 +6,7 @@ import type { ApiKey } from '../core/key.ts'
 import type { Invitation, PersonSession, TotpSecret } from '../core/person-session.ts'
 import type { Policy } from '../core/policy/schema.ts'
 import type { McpSessionFilter, Storage } from '../core/ports.ts'
+import type { KnownTool } from '../core/tools/known-tool.ts'
 import type { AgentSession, McpSession, McpTask } from '../core/session.ts'
 
 export const ACME = 'org_acme' as OrganizationId
@@ -101,6 +102,31 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.people.get(person.id)).toEqual(person)
         expect(await storage.people.list(OTHER)).toEqual([])
         await expect(storage.people.insert({ ...person, id: 'per_2' as PersonId })).rejects.toThrow()
+      })
+    })
+
+    describe('tools', () => {
+      const tool = (change: Partial<KnownTool> = {}): KnownTool => ({
+        name: 'read', fingerprint: 'f1', definition: { description: 'a', inputSchema: { a: [1, null] } }, acceptedFingerprint: 'f1',
+        acceptedDefinition: { description: 'a', inputSchema: { a: [1, null] } }, isNew: false, isChanged: false, firstSeenAt: 1, changedAt: null, removedAt: null,
+        acceptedAt: null, acceptedBy: null, ...change,
+      })
+      const id = 'con_1' as ConnectionId
+
+      test('are listed by name as they were saved last, and go with their connection', async () => {
+        await storage.connections.insert(connection())
+        const changed = tool({ fingerprint: 'f2', definition: { description: '\u001b[31m' }, isNew: true, isChanged: true, changedAt: 2, removedAt: 3, acceptedAt: 4, acceptedBy: 'ann' })
+        await storage.tools.save(id, [tool({ name: 'write' }), tool()])
+        await storage.tools.save(id, [changed])
+        expect(await storage.tools.list(id)).toEqual([changed, tool({ name: 'write' })])
+        await storage.connections.delete(ACME, id)
+        await storage.connections.insert(connection())
+        expect(await storage.tools.list(id)).toEqual([])
+      })
+
+      test('of a connection that is gone are not kept', async () => {
+        await storage.tools.save('con_none' as ConnectionId, [tool()])
+        expect(await storage.tools.list('con_none' as ConnectionId)).toEqual([])
       })
     })
 
