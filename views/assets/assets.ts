@@ -5,6 +5,7 @@ import policies from './policies.css' with { type: 'text' }
 import settings from './settings.css' with { type: 'text' }
 import copy from './copy.js' with { type: 'text' }
 import live from './live.js' with { type: 'text' }
+import policiesScript from './policies.js' with { type: 'text' }
 import toast from './toast.js' with { type: 'text' }
 import htmx from 'htmx.org/dist/htmx.min.js' with { type: 'text' }
 
@@ -26,6 +27,8 @@ export const TOAST = asset('toast', 'js', 'text/javascript', toast)
 export const LIVE = asset('live', 'js', 'text/javascript', live)
 /** Buttons that copy; see `Copied`. */
 export const COPY = asset('copy', 'js', 'text/javascript', copy)
+/** Dragging, the live check and what was unfolded, for the pages of policies. */
+export const POLICIES_SCRIPT = asset('policies', 'js', 'text/javascript', policiesScript)
 export const HTMX = asset('htmx', 'js', 'text/javascript', htmx)
 export const ICON = asset('icon', 'svg', 'image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#a8394a" d="M2 0h12v10l-6 6-6-6z"/></svg>')
-export const ASSETS: readonly Asset[] = [STYLES, LIVE, TOAST, COPY, HTMX, ICON]
+export const ASSETS: readonly Asset[] = [STYLES, LIVE, TOAST, COPY, POLICIES_SCRIPT, HTMX, ICON]

@@ -11,6 +11,10 @@ declare module '*/toast.js' {
   const text: string
   export default text
 }
+declare module '*/policies.js' {
+  const text: string
+  export default text
+}
 declare module '*/live.js' {
   const text: string
   export default text

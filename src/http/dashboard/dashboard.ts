@@ -10,6 +10,7 @@ import { OBSERVE_PAGES } from './observe-page.ts'
 import { seeOther, type PageRequest } from './page.ts'
 import type { PageTable } from './page-table.ts'
 import { personFromRequest } from './person-from-request.ts'
+import { POLICY_PAGES } from './policies-page.ts'
 import { SESSION_PAGES } from './sessions-page.ts'
 import { SETTINGS_PAGES } from './settings-page.ts'
 import { ownForm, refusedPage, type Asked } from './shown.ts'
@@ -24,7 +25,7 @@ export interface DashboardDeps {
   nextRequestId(): string
 }
 
-const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, SESSION_PAGES, AUDIT_PAGES, ANOMALY_PAGES, SETTINGS_PAGES, SETUP_PAGES]
+const TABLES: PageTable[] = [OBSERVE_PAGES, CONNECTION_PAGES, POLICY_PAGES, SESSION_PAGES, AUDIT_PAGES, ANOMALY_PAGES, SETTINGS_PAGES, SETUP_PAGES]
 const SHOWN = TABLES.flatMap(({ shown }) => shown)
 const DONE = TABLES.flatMap(({ done }) => done)
 
