@@ -49,6 +49,8 @@ export interface RunningIgris {
   rows(filter: Record<string, string>): Promise<AuditRow[]>
   /** Ends the process by SIGTERM and starts it again on the same folder and port. */
   restart(): Promise<void>
+  /** Kills the process where it stands, without a warning, and starts it again on the same folder and port. */
+  crash(): Promise<void>
   /** Ends the process, and fails unless it ended well and left nothing. */
   stop(): Promise<void>
 }
@@ -88,8 +90,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** With an owner the installation is set up before it serves, so that somebody can sign in. */
-export async function startIgris(owner?: { email: string; password: string }): Promise<RunningIgris> {
+/** With an owner the installation is set up before it serves, so that somebody can sign in. `flags` are more words for `igris serve`. */
+export async function startIgris(owner?: { email: string; password: string }, flags: string[] = []): Promise<RunningIgris> {
   const binary = await igrisBinary()
   const folder = mkdtempSync(join(tmpdir(), 'igris-e2e-'))
   const data = join(folder, 'data')
@@ -98,7 +100,7 @@ export async function startIgris(owner?: { email: string; password: string }): P
     const prepared = await runProgram([binary, 'init', '--email', owner.email, '--password-stdin', '--data', data], { cwd: folder, env, stdin: owner.password })
     if (prepared.exitCode !== 0) throw new Error(`igris init ended with ${prepared.exitCode}: ${prepared.said}`)
   }
-  let running = await serve(binary, folder, data, 0)
+  let running = await serve(binary, folder, data, 0, flags)
   const { url } = running
 
   async function cli<T>(words: string[], stdin?: string): Promise<T> {
@@ -127,7 +129,11 @@ export async function startIgris(owner?: { email: string; password: string }): P
     rows: async (filter) => (await api<AuditRow[]>('GET', `/audit-events?${new URLSearchParams({ limit: '500', ...filter })}`)).reverse(),
     async restart() {
       await endWell(running.program, data)
-      running = await serve(binary, folder, data, Number(new URL(url).port))
+      running = await serve(binary, folder, data, Number(new URL(url).port), flags)
+    },
+    async crash() {
+      await running.program.stop('SIGKILL')
+      running = await serve(binary, folder, data, Number(new URL(url).port), flags)
     },
     async stop() {
       await endWell(running.program, data)
@@ -139,8 +145,8 @@ export async function startIgris(owner?: { email: string; password: string }): P
   }
 }
 
-async function serve(binary: string, folder: string, data: string, port: number): Promise<{ program: Program; url: string }> {
-  const program = startProgram([binary, 'serve', '--json', '--port', String(port), '--data', data], { cwd: folder, env: freshEnvironment(folder) })
+async function serve(binary: string, folder: string, data: string, port: number, flags: string[]): Promise<{ program: Program; url: string }> {
+  const program = startProgram([binary, 'serve', '--json', '--port', String(port), '--data', data, ...flags], { cwd: folder, env: freshEnvironment(folder) })
   const [, line = ''] = await program.line(/^(\{"data":.*\})$/m)
   return { program, url: (JSON.parse(line) as { data: { url: string } }).data.url }
 }
