@@ -41,6 +41,7 @@ export class OldSession {
   #mcpSessionId: string | null = null
   #protocolVersion: string | null = null
   #isUsed = false
+  #isOver = false
   #isListening = false
   #relayed: UpstreamBody | null = null
   readonly #onEnd: () => void
@@ -200,7 +201,7 @@ export class OldSession {
     if (mcpSessionId === null) return
     this.#relayed?.cancel()
     this.#relayed = null
-    if (this.#left.signal.aborted) this.#leave()
+    if (this.#isOver) this.#leave()
   }
 
   #headerOf(call: IncomingCall, name: string): string | null {
@@ -222,8 +223,10 @@ export class OldSession {
 
   /** The client is gone, or its stream was cut: what it waits for is given up, and the session upstream closed. */
   #leave(): void {
+    this.#isOver = true
     this.#onEnd()
-    this.#left.abort()
+    // Whoever cuts the stream is about to cut its calls for the same reason, which then is the one on record.
+    queueMicrotask(() => this.#left.abort())
     this.#relayed?.cancel()
     if (this.#mcpSessionId === null) return
     this.#forget(this.#mcpSessionId)
