@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { UpstreamRequest } from '../../../core/ports.ts'
-import { BRIDGED_SESSION } from '../bridge.ts'
+import { BRIDGED_SESSION, type Owner } from '../bridge.ts'
 import type { BridgedCall } from './call.ts'
 import type { LegacyClient } from './envelope.ts'
 import type { ModernServer } from './legacy-forms.ts'
@@ -88,8 +88,8 @@ export class BridgedSessions {
     session.end()
   }
 
-  endAll(connectionId: string | null): void {
-    for (const session of [...this.#sessions.values()]) if (connectionId === null || session.owner.connectionId === connectionId) this.end(session)
+  endWhere(holds: (owner: Owner) => boolean): void {
+    for (const session of [...this.#sessions.values()]) if (holds(session.owner)) this.end(session)
   }
 
   #endIdlest(candidates: Iterable<BridgedSession>): boolean {

@@ -58,6 +58,9 @@ describe('a session', () => {
     expect(await status(changed)).toBe(200)
     bridge.end('con_1')
     expect(await status(changed)).toBe(404)
+    const [own, others] = [await open(bridge), await open(bridge, {}, { principalId: 'key_2' })]
+    bridge.endWhere(({ principalId }) => principalId === 'key_2')
+    expect([await status(own), (await send(bridge, 'DELETE', null, { session: others, principalId: 'key_2' })).status]).toEqual([200, 404])
     const idle = await open(bridge)
     pass(100_000)
     await open(bridge)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { UpstreamFailure, type Log, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../../core/ports.ts'
 import { EVENT_STREAM, Exchange } from '../../link/exchange.ts'
-import type { Translator } from '../bridge.ts'
+import type { Owner, Translator } from '../bridge.ts'
 import { BridgedCall, type BridgeParts } from './call.ts'
 import { modernRequest, type LegacyClient } from './envelope.ts'
 import { idKeyOf, isJsonObject, objectOr, type JsonObject } from './exact-json.ts'
@@ -38,7 +38,7 @@ const CLIENT_CHARS_MAX = 64 * 1024
 const CARRIED = new Set(['tools/list', 'tools/call', 'prompts/list', 'prompts/get', 'resources/list', 'resources/templates/list', 'resources/read', 'completion/complete'])
 
 /** Serves clients of the revisions with a handshake from a server of 2026-07-28, which keeps no sessions, asks by its results and has no GET stream. */
-export function createLegacyOverModern(inner: Upstreams, options: LegacyOverModernOptions): Translator & { end(connectionId: string): void } {
+export function createLegacyOverModern(inner: Upstreams, options: LegacyOverModernOptions): Required<Translator> {
   return new LegacyOverModern(inner, options)
 }
 
@@ -85,13 +85,17 @@ class LegacyOverModern implements Translator {
   }
 
   end(connectionId: string): void {
-    this.#sessions.endAll(connectionId)
+    this.endWhere((owner) => owner.connectionId === connectionId)
     this.#parts.tools.clear(`${connectionId} `)
+  }
+
+  endWhere(holds: (owner: Owner) => boolean): void {
+    this.#sessions.endWhere(holds)
   }
 
   close(): void {
     this.#isClosed = true
-    this.#sessions.endAll(null)
+    this.endWhere(() => true)
   }
 
   async #initialize(request: UpstreamRequest, message: JsonObject, known: BridgedSession | null): Promise<UpstreamAnswer> {
