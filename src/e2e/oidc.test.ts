@@ -114,7 +114,7 @@ describe.skipIf(isLeftOut)('single sign-on', () => {
   /** Everything up to the provider's answer, which is held back: the address that the browser would go to. */
   async function heldBack(context: BrowserContext, account: string): Promise<string> {
     let address = `${gateway.url}/login/oidc?organization=${await organization()}`
-    const forms = [{ prompt: 'login', login: account, password: 'whatever' }, { prompt: 'consent' }]
+    const forms: Record<string, string>[] = [{ prompt: 'login', login: account, password: 'whatever' }, { prompt: 'consent' }]
     for (let step = 0; step < 12; step++) {
       const answer = await context.request.get(address, { maxRedirects: 0 })
       let location = answer.headers().location

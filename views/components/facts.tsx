@@ -16,6 +16,11 @@ export function Badge({ state }: { state: string }) {
   return <span class={`badge ${GOOD.has(state) ? 'good' : BAD.has(state) ? 'bad' : PLAIN.has(state) ? 'plain' : 'warn'}`} safe>{state.replaceAll('_', ' ')}</span>
 }
 
+/** Something that is on or off; off is no fault. */
+export function OnOff({ isOn }: { isOn: boolean }) {
+  return <span class={`badge ${isOn ? 'good' : 'plain'}`}>{isOn ? 'on' : 'off'}</span>
+}
+
 /** Text that somebody else wrote, kept from turning what stands around it. */
 export function Foreign({ text, lengthMax }: { text: string; lengthMax?: number }) {
   return <bdi dir="auto" safe>{shownText(text, lengthMax)}</bdi>

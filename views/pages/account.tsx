@@ -1,7 +1,7 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html } from '@elysiajs/html'
 import { COPY } from '../assets/assets.ts'
-import { Badge, Foreign, When } from '../components/facts.tsx'
+import { Badge, Foreign, OnOff, When } from '../components/facts.tsx'
 import { Field } from '../components/field.tsx'
 import { QrCode } from '../components/qr-code.tsx'
 import { Copied } from '../components/snippets.tsx'
@@ -70,7 +70,7 @@ function Links({ links }: { links: string[] }) {
 function SecondFactor({ viewer, secondFactor, enrolment }: AccountPageProps) {
   return (
     <section class="card">
-      <div class="title"><h2>Second factor</h2><Badge state={secondFactor.state === 'on' ? 'active' : secondFactor.state === 'off' ? 'off' : 'not confirmed'} /></div>
+      <div class="title"><h2>Second factor</h2>{secondFactor.state === 'pending' ? <Badge state="not confirmed" /> : <OnOff isOn={secondFactor.state === 'on'} />}</div>
       {secondFactor.state === 'on' ? <SecondFactorOn viewer={viewer} left={secondFactor.recoveryCodesLeft} /> : ''}
       {enrolment === null ? '' : <Enrolment viewer={viewer} {...enrolment} />}
       {secondFactor.state === 'on' ? '' : (
@@ -131,7 +131,7 @@ function Sessions({ viewer, sessions }: AccountPageProps) {
           {sessions.map((session) => (
             <tr>
               <td class="lead"><Foreign text={browserOf(session.userAgent)} lengthMax={80} /></td>
-              <td class="side">{session.isCurrent ? <Badge state="this one" /> : <EndSession csrfToken={viewer.csrfToken} id={session.id} />}</td>
+              <td class="side">{session.isCurrent ? <span class="badge good">this one</span> : <EndSession csrfToken={viewer.csrfToken} id={session.id} />}</td>
               <td class="muted" safe>{session.ip ?? 'unknown'}</td>
               <td class="number muted" data-label="Signed in"><When at={session.createdAt} now={viewer.now} /></td>
               <td class="number muted" data-label="Last seen"><When at={session.lastSeenAt} now={viewer.now} /></td>

@@ -2,7 +2,7 @@
 import { Html } from '@elysiajs/html'
 import type { Role } from '../../src/core/role.ts'
 import { COPY } from '../assets/assets.ts'
-import { Badge, Foreign, When } from '../components/facts.tsx'
+import { Foreign, OnOff, When } from '../components/facts.tsx'
 import { TextField, type Typed } from '../components/form-fields.tsx'
 import { Copied } from '../components/snippets.tsx'
 import { Csrf } from '../shell.tsx'
@@ -80,7 +80,7 @@ function MemberRow({ member, now, mayManage }: { member: ListedMember; now: numb
       </td>
       <td class="side">{member.role}</td>
       <td class="muted" data-label="Signs in with" safe>{waysOf(member)}</td>
-      <td class="side"><Badge state={member.hasSecondFactor ? 'active' : 'off'} /></td>
+      <td class="side"><OnOff isOn={member.hasSecondFactor} /></td>
       <td class="number muted" data-label="Last seen"><When at={member.lastSeenAt} now={now} /></td>
     </tr>
   )

@@ -1,7 +1,7 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html } from '@elysiajs/html'
 import { COPY } from '../assets/assets.ts'
-import { Badge, Foreign, When } from '../components/facts.tsx'
+import { Foreign, OnOff, When } from '../components/facts.tsx'
 import { ChoiceField, TextField, type Typed } from '../components/form-fields.tsx'
 import { Copied } from '../components/snippets.tsx'
 import { Csrf } from '../shell.tsx'
@@ -57,7 +57,7 @@ function SignOnSummary({ signOn, now }: { signOn: SignOnFacts | null; now: numbe
   if (signOn === null) return <section class="card"><div class="empty"><strong>Passwords only</strong>An owner can set up single sign-on.</div></section>
   return (
     <section class="card">
-      <div class="title"><h2>Single sign-on</h2><Badge state="active" /></div>
+      <div class="title"><h2>Single sign-on</h2><OnOff isOn /></div>
       <dl class="facts">
         <dt>Issuer</dt><dd><Foreign text={signOn.issuer} lengthMax={300} /></dd>
         <dt>Client id</dt><dd><Foreign text={signOn.clientId} lengthMax={300} /></dd>
@@ -80,7 +80,7 @@ const PASSWORDS = [{ value: 'everyone', label: 'Everyone may use their password 
 function SignOnForm({ viewer, signOn, typed }: { viewer: SettingsViewer; signOn: SignOnFacts | null; typed: Typed }) {
   return (
     <form class="card" method="post" action={PATH}>
-      <div class="title"><h2>Single sign-on</h2><Badge state={signOn === null ? 'off' : 'active'} /></div>
+      <div class="title"><h2>Single sign-on</h2><OnOff isOn={signOn !== null} /></div>
       <Csrf token={viewer.csrfToken} />
       <TextField typed={typed} name="issuer" label="Issuer" type="url" isNeeded placeholder="https://login.example.com" note="As the provider writes it. Its description is read from /.well-known/openid-configuration below it." />
       <TextField typed={typed} name="clientId" label="Client id" isNeeded isCode />
