@@ -17,6 +17,8 @@ export interface ClientKind {
   needs: string | null
   /** Whether it shows its MCP session, and ends it when asked. */
   ownsSession: boolean
+  /** Whether it takes the gateway's offer of 2026-07-28, though the server behind it speaks earlier revisions only. */
+  isModern?: boolean
   connect(endpoint: Endpoint, scratch: string): Promise<ConnectedClient>
 }
 
@@ -26,7 +28,7 @@ const OPTIONS = { timeout: PATIENCE_MS }
 export const CLIENT_KINDS: ClientKind[] = [
   { name: 'sdk-1', needs: null, ownsSession: true, connect: connectSdk1 },
   { name: 'sdk-2-legacy', needs: null, ownsSession: true, connect: (endpoint) => connectSdk2(endpoint, 'legacy') },
-  { name: 'sdk-2-auto', needs: null, ownsSession: true, connect: (endpoint) => connectSdk2(endpoint, 'auto') },
+  { name: 'sdk-2-auto', needs: null, ownsSession: false, isModern: true, connect: (endpoint) => connectSdk2(endpoint, 'auto') },
   { name: 'mcp-remote', needs: null, ownsSession: false, connect: connectMcpRemote },
   { name: 'curl', needs: 'curl', ownsSession: true, connect: connectCurl },
 ]

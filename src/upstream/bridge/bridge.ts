@@ -76,23 +76,28 @@ export function bridgeEras(inner: Upstreams, options: BridgeOptions): BridgedUps
 interface Way<T> {
   inner: Upstreams
   eras: Eras
-  probe(request: UpstreamRequest): Promise<boolean>
+  /** Null where the upstream gave no answer that says anything. */
+  probe(request: UpstreamRequest): Promise<boolean | null>
   translator: T
 }
 
 async function sendModern({ inner, eras, probe, translator }: Way<ModernOverLegacy>, request: UpstreamRequest, method: string): Promise<UpstreamAnswer> {
   const known = eras.of(request)
-  if (known.modern === false && !(known.isDue && (await probe(request)))) {
-    if (known.isDue) eras.learn(request, { modern: false })
+  if (known.modern === false) {
+    const isModern = known.isDue ? await probe(request) : false
+    if (known.isDue && isModern !== null) eras.learn(request, { modern: isModern })
     // Where there is a session already this costs nothing; where none can be had any more, the server is another one now.
-    if (await translator.open(request)) return translator.send(request)
+    if (isModern !== true && (await translator.open(request))) return translator.send(request)
   }
   const first = await inner.send(request)
   const { verdict, answer } = await judgeAnswer(first, method)
   if (verdict === 'modern') eras.learn(request, { modern: true })
   if (verdict !== 'doubt' || eras.hasGivenUp(request)) return answer
-  if (method !== 'server/discover' && (await probe(request))) {
-    eras.learn(request, { modern: true })
+  // The request itself may have been at fault, also one for discovery; one of the gateway's own is not.
+  const isModern = await probe(request)
+  if (isModern !== false) {
+    if (isModern) eras.learn(request, { modern: true })
+    eras.giveUp(request)
     return answer
   }
   // Refused as a whole: nothing of the request was carried out, so it may be sent again in another form.
@@ -152,8 +157,8 @@ function isInitialize({ method, body }: UpstreamRequest): boolean {
 }
 
 /** One run of the work at a time for each upstream; who asks meanwhile gets what comes of it. */
-function shared(work: (request: UpstreamRequest) => Promise<boolean>): (request: UpstreamRequest) => Promise<boolean> {
-  const running = new Map<string, Promise<boolean>>()
+function shared<T>(work: (request: UpstreamRequest) => Promise<T>): (request: UpstreamRequest) => Promise<T> {
+  const running = new Map<string, Promise<T>>()
   return (request) => {
     const key = `${request.connectionId} ${request.url}`
     const found = running.get(key)
@@ -165,7 +170,7 @@ function shared(work: (request: UpstreamRequest) => Promise<boolean>): (request:
 }
 
 /** An upstream that does not answer a question of the gateway's own is not known to be anything. */
-function noAnswer(error: unknown): boolean {
-  if (error instanceof UpstreamFailure) return false
+function noAnswer(error: unknown): null {
+  if (error instanceof UpstreamFailure) return null
   throw error
 }

@@ -40,8 +40,8 @@ function namesModern(versions: unknown): boolean {
   return Array.isArray(versions) && versions.some((version) => typeof version === 'string' && version >= MODERN_VERSION)
 }
 
-/** Asks the upstream of a request whether it speaks 2026-07-28, with a message of the gateway's own. Throws `UpstreamFailure`. */
-export async function speaksModern(inner: Upstreams, request: UpstreamRequest): Promise<boolean> {
+/** Asks the upstream of a request whether it speaks 2026-07-28, with a message of the gateway's own. Null where its answer says neither. Throws `UpstreamFailure`. */
+export async function speaksModern(inner: Upstreams, request: UpstreamRequest): Promise<boolean | null> {
   const meta = {
     'io.modelcontextprotocol/protocolVersion': MODERN_VERSION,
     'io.modelcontextprotocol/clientInfo': { name: 'igris', version: '1' },
@@ -59,7 +59,7 @@ export async function speaksModern(inner: Upstreams, request: UpstreamRequest): 
   })
   const judged = await judgeAnswer(answer, 'server/discover')
   judged.answer.body.cancel()
-  return judged.verdict === 'modern'
+  return judged.verdict === 'nothing' ? null : judged.verdict === 'modern'
 }
 
 /** Headers of a request that hold for any other to the same upstream: its credential, and what traces it. */
