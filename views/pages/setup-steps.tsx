@@ -130,7 +130,7 @@ export function PolicyStep({ viewer, connection, templates, chosen, preview, exi
           ))}
           <div class="row actions">
             <button type="submit" class="strong" name="do" value="save">Use it and go on</button>
-            <button type="submit" name="do" value="preview" >Show what it does</button>
+            <noscript><button type="submit" name="do" value="preview">Show what it does</button></noscript>
             <a class="button quiet" href={stepHref('key', connection)}>Skip</a>
           </div>
         </fieldset>
@@ -211,10 +211,10 @@ export function KeyMade({ viewer, connection, label, apiKey, snippets, waiting }
         <p>Copy it now: it is not shown again.</p>
         <Copied id="api-key" text={apiKey} what="the key" />
       </section>
+      <FirstCall {...waiting} now={viewer.now} />
       {snippets.length === 0 ? <p class="card">There is no connection yet for it to call. <a href="/setup/connection">Make one</a>, then its page shows what to paste into your client.</p> : (
         <section class="card"><h2>Paste into your client</h2><p class="muted">The key is in it.</p><Snippets snippets={snippets} /></section>
       )}
-      <FirstCall {...waiting} now={viewer.now} />
     </Wizard>
   )
 }
