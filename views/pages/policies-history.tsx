@@ -100,7 +100,7 @@ export function PolicyVersionPage({ viewer, version, toNow, currentVersion, isDe
       </div>
       {readOnly === null ? '' : <p class="aside" safe>{readOnly}</p>}
       <div class="pair">
-        <section class="card"><h2>What changed in it</h2>{version.changes === null ? <p class="muted">The version before it is not remembered.</p> : version.kind === 'delete' ? <p class="muted">The policy was deleted as it stands below.</p> : <PolicyDiff difference={version.changes} />}</section>
+        <section class="card"><h2>What changed in it</h2>{version.kind === 'create' ? <p class="muted">The policy was created as it stands below.</p> : version.changes === null ? <p class="muted">The version before it is not remembered.</p> : version.kind === 'delete' ? <p class="muted">The policy was deleted as it stands below.</p> : <PolicyDiff difference={version.changes} />}</section>
         <section class="card"><h2>What restoring would do</h2>{isDeleted ? <p>The policy would be back, last in its order.</p> : toNow === null ? <p class="muted">Nothing: it says this already.</p> : <PolicyDiff difference={toNow} />}</section>
       </div>
       <section class="card">

@@ -12,7 +12,7 @@ export interface TemplateFacts {
   description: string
   rules: Rule[]
   /** What it does to some calls. */
-  examples: { call: string; action: string }[]
+  examples: { call: string; note: string; action: string }[]
 }
 
 export interface TemplatesPageProps {
@@ -35,7 +35,7 @@ export function PolicyTemplatesPage({ viewer, templates, connections, mayBeForAl
           <section class="card template" aria-labelledby={`t-${template.id}`}>
             <h2 id={`t-${template.id}`} safe>{template.name}</h2>
             <p safe>{template.description}</p>
-            <ul class="examples small">{template.examples.map(({ call, action }) => <li><ActionBadge action={action} /> <code safe>{shownText(call, 80)}</code></li>)}</ul>
+            <ul class="examples small">{template.examples.map(({ call, note, action }) => <li><ActionBadge action={action} /> <code safe>{shownText(call, 80)}</code> <span class="muted" safe>{note}</span></li>)}</ul>
             <details><summary safe>{template.rules.length === 1 ? 'Its rule' : `Its ${template.rules.length} rules`}</summary><RuleList rules={template.rules} /></details>
             {mayWrite ? (
               <form class="row" method="get" action="/policies/new">

@@ -1,3 +1,4 @@
+import { shownText } from '../../../views/shown-text.ts'
 import { LiveChecks, PolicyEditorPage, type EditorProps, type Overtaken, type Problem, type Reviewed } from '../../../views/pages/policies-editor.tsx'
 import type { PolicyView } from '../../control/present.ts'
 import { adviceOn } from '../../core/policy/advice.ts'
@@ -234,5 +235,6 @@ async function knownNames({ me, control, viewer }: Asked, ground: Ground, { conn
     const seen = await control.observe.overview(me.actor, { from: viewer.now - 86_400_000, to: viewer.now, parts: 1 })
     for (const { name } of seen.ok ? seen.value.tools : []) names.add(name)
   }
-  return [...names].slice(0, KNOWN_TOOLS_MAX)
+  // A name that would not read as it is is nothing to choose from a list.
+  return [...names].filter((name) => shownText(name) === name).slice(0, KNOWN_TOOLS_MAX)
 }

@@ -80,7 +80,7 @@ export async function showTemplates(asked: Asked): Promise<Response> {
 }
 
 function withExamples({ id, name, description, rules, tests }: PolicyTemplate) {
-  const examples = tests.slice(0, EXAMPLES_SHOWN).map(({ given, expect, name: title }) => ({ call: `${targetOfCall(given).name}${title === undefined ? '' : ` · ${title}`}`, action: typeof expect === 'string' ? expect : expect.action }))
+  const examples = tests.slice(0, EXAMPLES_SHOWN).map(({ given, expect, name: title }) => ({ call: targetOfCall(given).name, note: title ?? '', action: typeof expect === 'string' ? expect : expect.action }))
   return { id, name, description, rules, examples }
 }
 
