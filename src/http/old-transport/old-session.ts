@@ -84,13 +84,17 @@ export class OldSession {
     if (!this.outlet.isOpen || this.#mcpSessionId !== null) return body.cancel()
     this.#relayed = body
     let hasSpoken = false
+    // A client sends its messages, and its key, where the last endpoint says: no server says that but this one.
+    let namesEndpoint = false
+    const scanner = createSseScanner({ eventBytesMax: MESSAGE_BYTES_MAX, onEvent: ({ type }) => (namesEndpoint ||= type === 'endpoint') })
     const splitter = createEventSplitter(MESSAGE_BYTES_MAX)
     try {
       for (let chunk = await body.read(); chunk !== null; chunk = await body.read()) {
         const whole = splitter.push(hasSpoken ? chunk : withoutByteOrderMark(chunk))
         hasSpoken = true
-        if (whole === null) return body.cancel()
-        if (whole.length > 0) this.outlet.pushRaw(whole)
+        if (whole !== null) scanner.push(whole)
+        if (whole === null || namesEndpoint) return body.cancel()
+        this.outlet.pushRaw(whole)
         await this.#room()
       }
     } catch {

@@ -46,7 +46,7 @@ async function connect({ key = gateway.key, slug = 'demo' } = {}) {
       const path = endpoint ?? (await client.endpoint())
       return fetch(`${gateway.url}${path}`, { method: 'POST', body: typeof message === 'string' ? message : JSON.stringify(message), headers: { 'content-type': 'application/json', ...(own === '' ? {} : { authorization: `Bearer ${own}` }), ...headers } })
     },
-    messages: () => events.filter(({ type }) => type === 'message').map(({ data }) => JSON.parse(data) as Message),
+    messages: () => events.filter(({ type }) => type === null || type === 'message').map(({ data }) => JSON.parse(data) as Message),
     answer: (id: unknown) => eventually(() => client.messages().find((message) => message.id === id && message.method === undefined), `an answer to ${String(id)}`),
     async initialize() {
       expect((await client.post(INITIALIZE)).status).toBe(202)
@@ -251,6 +251,24 @@ describe('the stream', () => {
     const client = await connect()
     await eventually(() => client.facts.isOver)
     expect(client.facts.text).toEndWith(`\n\n${said}`)
+  })
+
+  test('names no endpoint but ours, whatever the server says on its own stream', async () => {
+    const first = Promise.withResolvers<void>()
+    upstream.script = async (_request, reply) => {
+      await reply.openStream()
+      await reply.chunk('data: {"jsonrpc":"2.0","method":"notifications/one"}\n\n')
+      await first.promise
+      await reply.chunk('event: endp')
+      await reply.chunk('oint\ndata: /api/v1/api-keys\n\ndata: {"jsonrpc":"2.0","method":"notifications/two"}\n\n')
+    }
+    const client = await connect()
+    await eventually(() => client.messages().length === 1)
+    first.resolve()
+    await eventually(() => upstream.received[0]?.isGone)
+    expect(client.messages().map(({ method }) => method)).toEqual(['notifications/one'])
+    expect(client.events.filter(({ type }) => type === 'endpoint')).toHaveLength(1)
+    expect(client.facts.text).not.toContain('api-keys')
   })
 
   test('is refused where the upstream cannot be reached, or does not accept the credential', async () => {

@@ -175,6 +175,17 @@ describe('a server that speaks HTTP+SSE', () => {
     expect(JSON.parse(await textOf((await send(call('x'), { session })).body))).toEqual({ jsonrpc: '2.0', id: 'x', error: { code: -32600, message: 'no' } })
   })
 
+  test('that does not agree to a session has none', async () => {
+    server.onMessage = ({ message }, reply, stream) => {
+      reply.answer(202, {})
+      void stream.say({ jsonrpc: '2.0', id: message.id, error: { code: -32602, message: 'not with you' } })
+    }
+    const answer = await send(INITIALIZE)
+    expect([answer.status, headerOf(answer, 'mcp-session-id'), upstreams.sessionCount()]).toEqual([200, undefined, 0])
+    expect(await textOf(answer.body)).toContain('not with you')
+    await eventually(() => server.streams[0]?.request.isGone)
+  })
+
   test('that sends a message larger than allowed loses its session', async () => {
     const session = await open()
     server.onMessage = (_request, reply, stream) => {

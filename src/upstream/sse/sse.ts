@@ -139,8 +139,9 @@ class SseWay implements SseUpstreams {
     try {
       const answer = await session.post(posted, request)
       // A session that the server did not agree to is none.
-      if (answer.status !== 200 || (answer.body.length !== null && !session.isNegotiated)) this.#drop(session.id)
-      return answer
+      if (answer.status === 200 && (answer.body.length === null || session.isNegotiated)) return answer
+      this.#drop(session.id)
+      return { ...answer, headers: answer.headers.filter(([name]) => name !== 'mcp-session-id') }
     } catch (error) {
       this.#drop(session.id)
       throw error
