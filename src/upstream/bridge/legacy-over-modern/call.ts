@@ -171,7 +171,10 @@ export class BridgedCall {
       this.#exchange.relay({ text: questionText(id, request) })
       return [key, await answer]
     })
-    const timer = setTimeout(() => questions.drop(this.#asked, 'It took too long.'), this.#parts.answerWaitMs)
+    const timer = setTimeout(() => {
+      for (const requestId of this.#asked) this.#exchange.relay({ text: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } }) })
+      questions.drop(this.#asked, 'It took too long.')
+    }, this.#parts.answerWaitMs)
     try {
       return await Promise.all(waiting)
     } finally {

@@ -1,5 +1,6 @@
 import { Client as Client2, StreamableHTTPClientTransport as HttpTransport2 } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import {
   CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema, LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema, ToolListChangedNotificationSchema,
@@ -51,7 +52,7 @@ function transportTo(slug: string): [URL, { requestInit: { headers: Record<strin
   return [new URL(`${gateway.url}/v1/mcp/${slug}`), { requestInit: { headers: { authorization: `Bearer ${gateway.key}` } } }]
 }
 
-async function sdk1(slug: string, capabilities: object = CAPABILITIES): Promise<Driven> {
+async function sdk1(slug: string, capabilities: object = CAPABILITIES, isOldest = false): Promise<Driven> {
   const heard: Heard = { logs: [], updated: [], listsChanged: 0, asked: [] }
   const client = new Client({ name: 'test', version: '1' }, { capabilities })
   if ('sampling' in capabilities) client.setRequestHandler(CreateMessageRequestSchema, () => (heard.asked.push('sampling'), SAMPLE))
@@ -60,9 +61,13 @@ async function sdk1(slug: string, capabilities: object = CAPABILITIES): Promise<
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void heard.logs.push(params.data))
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.updated.push(params.uri))
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (heard.listsChanged += 1))
-  await client.connect(new StreamableHTTPClientTransport(...transportTo(slug)))
+  const [url, options] = transportTo(slug)
+  await client.connect(isOldest ? new SSEClientTransport(url, options) : new StreamableHTTPClientTransport(url, options))
   return { heard, client, call: (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, undefined, options), close: () => client.close() }
 }
+
+/** Over HTTP+SSE, the transport of 2024-11-05. */
+const oldest = (slug: string, capabilities: object = CAPABILITIES) => sdk1(slug, capabilities, true)
 
 async function sdk2(slug: string, capabilities: object = CAPABILITIES): Promise<Driven> {
   const heard: Heard = { logs: [], updated: [], listsChanged: 0, asked: [] }
@@ -79,6 +84,7 @@ async function sdk2(slug: string, capabilities: object = CAPABILITIES): Promise<
 
 describe.each([
   ['SDK 1.32.2', 'http', sdk1], ['SDK 2.4.0', 'http', sdk2], ['SDK 1.32.2', 'session', sdk1], ['SDK 2.4.0', 'session', sdk2], ['SDK 1.32.2', 'shared', sdk1],
+  ['SDK 1.32.2 over HTTP+SSE', 'http', oldest],
 ] as const)('%s before %s', (_name, slug, connect) => {
   let driven: Driven
   beforeAll(async () => {

@@ -105,7 +105,11 @@ export class Listening {
   async #listen(notifications: JsonObject): Promise<Opened> {
     const id = this.#parts.nextId()
     const cut = new CancelSwitch()
-    const timer = setTimeout(() => cut.abort(), this.#request.timeoutMs)
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      cut.abort()
+    }, this.#request.timeoutMs)
     const { client } = this.#session
     try {
       const reply = await exchangeModern(this.#parts.inner, modernRequest(this.#request, { id, method: 'subscriptions/listen', params: { notifications }, client, logLevel: null, signal: cut }), this.#parts.messageBytesMax)
@@ -117,7 +121,7 @@ export class Listening {
       throw new UpstreamFailure('reset', 'the server closed the stream before it began')
     } catch (error) {
       cut.abort()
-      throw error
+      throw isLate ? new UpstreamFailure('timeout', 'the server did not agree to a subscription in time') : error
     } finally {
       clearTimeout(timer)
     }

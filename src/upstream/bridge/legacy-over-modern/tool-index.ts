@@ -18,6 +18,8 @@ interface Index {
 export class ToolIndex {
   readonly #now: () => number
   readonly #indexes = new Map<string, Index>()
+  /** One look at a time for each owner: calls that come meanwhile wait for it. */
+  readonly #running = new Map<string, Promise<Index>>()
 
   constructor(now: () => number) {
     this.#now = now
@@ -27,8 +29,7 @@ export class ToolIndex {
   async paramsOf(owner: string, tool: string, list: (cursor: unknown) => Promise<JsonObject | null>): Promise<MirroredParam[]> {
     const known = this.#indexes.get(owner)
     if (known !== undefined && known.freshUntil > this.#now()) return known.tools.get(tool) ?? []
-    const index = await this.#fetch(list)
-    this.#keep(owner, index)
+    const index = await (this.#running.get(owner) ?? this.#fetchFor(owner, list))
     return index.tools.get(tool) ?? []
   }
 
@@ -38,6 +39,14 @@ export class ToolIndex {
 
   clear(ownerPrefix: string): void {
     for (const owner of this.#indexes.keys()) if (owner.startsWith(ownerPrefix)) this.#indexes.delete(owner)
+  }
+
+  #fetchFor(owner: string, list: (cursor: unknown) => Promise<JsonObject | null>): Promise<Index> {
+    const running = this.#fetch(list)
+      .then((index) => (this.#keep(owner, index), index))
+      .finally(() => this.#running.delete(owner))
+    this.#running.set(owner, running)
+    return running
   }
 
   async #fetch(list: (cursor: unknown) => Promise<JsonObject | null>): Promise<Index> {

@@ -226,7 +226,8 @@ describe('questions', () => {
     await send(bridge, 'POST', { jsonrpc: '2.0', id: question.id, error: { code: -1, message: 'User rejected' } }, { session })
     expect((await next()).error.message).toContain('User rejected')
     const late = eventsOf(await send(bridge, 'POST', call(2), { session }))
-    await late()
+    const { id } = await late()
+    expect(await late()).toMatchObject({ method: 'notifications/cancelled', params: { requestId: id } })
     expect((await late()).error.message).toContain('too long')
   })
 
