@@ -164,9 +164,10 @@ export async function openInstallation(config: Config, options: { version: strin
     streamsPerKeyMax: config.streamsPerKeyMax,
   }
   const anomalies = createAnomalyDetector()
+  const restorer = createSessionRestorer({ clock, ids, calls, upstreams: bridged, mcpSessions: stores.mcpSessions, vault: vault.value })
   const toolLists = createToolLists({
     clock, ids, log, events, calls, metrics, limits, anomalies, toolBook: stores.tools, connections: stores.connections, policies: stores.policies,
-    vault: vault.value, upstreams: bridged, auditLog: storage.auditLog, hash: hashToken,
+    vault: vault.value, upstreams: bridged, mcpSessions: stores.mcpSessions, restorer, auditLog: storage.auditLog, hash: hashToken,
   })
   const closer = createSessionCloser({ ids, log, upstreams: bridged, vault: vault.value, mcpSessions: stores.mcpSessions, connections: stores.connections, organizations: stores.organizations })
   const controlPorts: ControlPorts = {
@@ -218,7 +219,7 @@ export async function openInstallation(config: Config, options: { version: strin
     policies: stores.policies,
     mcpSessions: stores.mcpSessions,
     closer,
-    restorer: createSessionRestorer({ clock, ids, calls, upstreams: bridged, mcpSessions: stores.mcpSessions, vault: vault.value }),
+    restorer,
     vault: vault.value,
     auditLog: storage.auditLog,
     authFailures: failures,

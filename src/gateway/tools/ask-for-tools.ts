@@ -7,9 +7,9 @@ import type { Result } from '../../core/result.ts'
 import { createSseScanner } from '../../core/sse.ts'
 import { isEventStream } from '../answer.ts'
 import type { CallUnderWay } from '../calls-in-flight.ts'
+import { forwardInSession } from '../forward-in-session.ts'
 import type { IncomingCall } from '../incoming-call.ts'
 import { statusOfRefusal } from '../outcome.ts'
-import { forward } from '../steps/forward.ts'
 import { draftRows } from '../steps/reserve-record.ts'
 import { refusalOfFailure } from '../upstream-refusals.ts'
 import { pageOf } from './take-lists.ts'
@@ -71,11 +71,13 @@ async function askForPages(state: ListState, call: ListCall, underWay: CallUnder
   const { trail, connection, caller } = call
   const pages: ListPage[] = []
   let cursor: string | null = null
+  let { mcpSession } = trail
   for (let number = 0; number < PAGES_MAX; number += 1) {
     const request = listRequest(trail.call, { id: `igris-${state.ids.randomHex(8)}`, cursor })
-    const answer = await forward(state.vault, state.upstreams, { call: request.call, caller, connection, mcpSession: trail.mcpSession, underWay })
-    if (!answer.ok) return underWay.signal.aborted ? tooSlow(call) : answer
-    const result = await resultOf(answer.value, request.id)
+    const forwarded = await forwardInSession(state, { ...trail, call: request.call, underWay, mcpSession }, { caller, connection })
+    if (!forwarded.ok) return underWay.signal.aborted ? tooSlow(call) : forwarded
+    mcpSession = forwarded.value.mcpSession
+    const result = await resultOf(forwarded.value.answer, request.id)
     const page: ListPage | null = result === null ? null : pageOf(result, { cursor, isModern: request.isModern })
     if (page === null) return refuse('upstream_invalid', `The MCP server behind "${connection.slug}" gave no list of its tools.`)
     pages.push(page)

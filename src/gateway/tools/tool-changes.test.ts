@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { forgetfulUpstream } from '../../testing/forgetful-upstream.ts'
 import { toolUpstream, type ListedTool, type ToolUpstream } from '../../testing/tool-upstream.ts'
 import { eventually, modernToolCall, testGateway, toolCall, type TestGateway } from '../../testing/test-gateway.ts'
 
@@ -247,6 +248,24 @@ describe('pinned tools', () => {
     const refused = await call('read')
     expect([refused.status, refused.json.error.message]).toEqual([502, expect.stringContaining('are pinned and could not be checked, so the call was not carried out')])
     expect(upstream.toolCalls()).toEqual([])
+  })
+
+  test('a session that both the gateway and the server forgot is opened again for the look, and called', async () => {
+    const forgetful = await forgetfulUpstream()
+    forgetful.before = ({ message }, reply) => {
+      if (message.method !== 'tools/list') return false
+      const isKnown = forgetful.sessions.has(forgetful.received.at(-1)?.header('mcp-session-id') ?? '')
+      if (isKnown) reply.result({ tools: [READ] })
+      return isKnown
+    }
+    await gateway.connection(slug, forgetful.url, { pinTools: 'block' })
+    const session = await open()
+    await list(session)
+    forgetful.forget()
+    await gateway.restart()
+    expect((await call('read', session)).status).toBe(200)
+    expect([forgetful.executed, forgetful.initialized.length]).toEqual([['read'], 2])
+    await forgetful.close()
   })
 
   test('parallel first calls of a session wait for one look', async () => {

@@ -2,13 +2,14 @@ import type { AnomalyDetector } from '../../core/anomaly/detector.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { OrganizationId } from '../../core/ids.ts'
-import type { AuditLog, Clock, ConnectionStore, EventBus, Ids, Log, PolicyBook, UpstreamAnswer, Upstreams, Vault } from '../../core/ports.ts'
+import type { AuditLog, Clock, ConnectionStore, EventBus, Ids, Log, McpSessionStore, PolicyBook, UpstreamAnswer, Upstreams, Vault } from '../../core/ports.ts'
 import { ok } from '../../core/result.ts'
 import type { Result } from '../../core/result.ts'
 import type { ToolBook } from '../../core/tools/known-tool.ts'
 import { contentTypeOf, isEventStream } from '../answer.ts'
 import type { CallRegistry } from '../calls-in-flight.ts'
 import type { CallMetrics, GatewayLimits } from '../gateway.ts'
+import type { SessionRestorer } from '../session-restoring.ts'
 import type { AppliedRefusal } from '../steps/apply-action.ts'
 import { toolCallsIn } from '../trail.ts'
 import type { Trail } from '../trail.ts'
@@ -33,6 +34,8 @@ export interface ToolListPorts {
   policies: PolicyBook
   vault: Vault
   upstreams: Upstreams
+  mcpSessions: McpSessionStore
+  restorer: SessionRestorer
   auditLog: AuditLog
   anomalies: AnomalyDetector
   events: EventBus
