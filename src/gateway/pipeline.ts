@@ -125,6 +125,7 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
   const reserved = await reserveRecord(gw.auditLog, draftRows(trail, caller.value.organizationId, gw.limits))     //  7
   if (!reserved.ok) return refused(reserved)
   trail.tickets = reserved.value
+  gw.questions.enter(trail)
   call.holdSocket()
   const recalled = gw.toolLists.recall(listCall)
   if (recalled !== null) return relayAnswer(gw, trail, gw.toolLists.watch(listCall, recalled, { isRecalled: true }), connection.value, caller.value)
@@ -200,6 +201,7 @@ async function askedOnRecord(gw: Gateway, trail: Trail, asked: Question[], outco
 
 function release(gw: Gateway, trail: Trail): void {
   gw.calls.release(trail.underWay)
+  gw.questions.leave(trail)
   if (trail.tickets !== null) trail.call.releaseSocket()
 }
 

@@ -1,3 +1,5 @@
+import type { Trail } from './trail.ts'
+
 /** A request of a server to its client, as it passed by: on a stream, or within a result that asks for input first. */
 export interface Question {
   /** As text, so that 1 and "1" are two; for revision 2026-07-28 the name that the server gave it. */
@@ -18,6 +20,10 @@ export interface QuestionBook {
   note(place: string, question: Question, origin: Origin): void
   /** Null: it was never asked. `unknown`: it may have been, before this process or in an event too large to look into. */
   find(place: string, id: string, sessionStartedAt: number | null): Origin | 'unknown' | null
+  /** The call is under way in its session until it leaves: what the server asks meanwhile on another stream is most likely for its sake. */
+  enter(trail: Trail): void
+  leave(trail: Trail): void
+  underWay(place: string): Trail[]
   /** From here on a question may have passed unseen. */
   loseSight(place: string): void
   /** That a call may be sent again with what it was asked for; `name` is what the retry will show. */
@@ -33,6 +39,7 @@ const RETRIES_MAX = 20_000
 export function createQuestionBook(startedAt: number): QuestionBook {
   const places = new Map<string, { asked: Map<string, Origin>; isComplete: boolean }>()
   const retries = new Map<string, Origin>()
+  const calls = new Map<string, Set<Trail>>()
 
   function placeOf(name: string) {
     const place = places.get(name) ?? { asked: new Map<string, Origin>(), isComplete: true }
@@ -56,6 +63,20 @@ export function createQuestionBook(startedAt: number): QuestionBook {
       const isOlder = sessionStartedAt !== null && sessionStartedAt < startedAt
       return isOlder || found?.isComplete === false ? 'unknown' : null
     },
+    enter(trail) {
+      const session = trail.mcpSession?.id
+      if (session === undefined || !trail.entries.some(({ message }) => message?.kind === 'request')) return
+      const known = calls.get(session)
+      if (known === undefined) calls.set(session, new Set([trail]))
+      else known.add(trail)
+    },
+    leave(trail) {
+      const session = trail.mcpSession?.id
+      const known = session === undefined ? undefined : calls.get(session)
+      if (session === undefined || known?.delete(trail) !== true) return
+      if (known.size === 0) calls.delete(session)
+    },
+    underWay: (place) => [...(calls.get(place) ?? [])],
     loseSight(place) {
       placeOf(place).isComplete = false
     },

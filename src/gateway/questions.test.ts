@@ -146,6 +146,40 @@ test('a listening stream’s questions are on record too, pings are not, and bot
   await stream.leave()
 })
 
+test('what is asked on a listening stream goes with the one call that is under way in its session, or names those it may be for', async () => {
+  const within = await session()
+  let ask: ((message: unknown) => unknown) | null = null
+  const held: (() => void)[] = []
+  upstream.script = async (request, reply) => {
+    if (request.method === 'GET') {
+      await reply.openStream()
+      ask = (message) => reply.chunk(event(message))
+      return
+    }
+    if (request.message.method !== 'tools/call') return answerMcp(request, reply)
+    held.push(() => reply.result({ content: [] }))
+  }
+  const listening = await gateway.open('one', null, { ...within, method: 'GET', headers: { ...within.headers, accept: 'text/event-stream' } })
+  const stream = listening.headers.get('x-igris-request-id')
+  const say = await eventually(() => ask)
+  const question = async (id: number) => {
+    await say({ jsonrpc: '2.0', id, method: 'roots/list' })
+    return eventually(async () => (await gateway.rows()).find((row) => row.method === 'roots/list' && (row.details as { question: string }).question === String(id)))
+  }
+  const reading = firstEvents(listening, '"id":103')
+  const first = gateway.call('one', toolCall('a', {}, 'a'), { ...within, headers: { ...within.headers, 'x-igris-trace-id': 'cause-1' } })
+  await eventually(() => held.length === 1)
+  expect(await question(101)).toMatchObject({ traceId: 'cause-1', details: { stream } })
+  const second = gateway.call('one', toolCall('b', {}, 'b'), within)
+  await eventually(() => held.length === 2)
+  const shared = await question(102)
+  expect([shared.requestId, (shared.details as { during: string[] }).during.length]).toEqual([stream, 2])
+  for (const answer of held) answer()
+  expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200])
+  expect(await question(103)).toMatchObject({ requestId: stream, details: { direction: 'server_to_client', question: '103' } })
+  await (await reading).leave()
+})
+
 test('a question that came whole with the answer is on record', async () => {
   const within = await session()
   upstream.script = (request, reply) => {
