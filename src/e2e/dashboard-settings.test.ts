@@ -49,7 +49,7 @@ describe.skipIf(isLeftOut)('the settings', () => {
   }, 60_000)
 
   async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<BrowserContext> {
-    const context = await browser.newContext({ baseURL: gateway.url, ...options })
+    const context = await browser.newContext({ baseURL: gateway.url, reducedMotion: 'reduce', ...options })
     context.on('page', (page) => {
       page.on('console', (message) => { if (message.type() === 'error') faults.push(`${page.url()}: ${message.text()}`) })
       page.on('pageerror', (error) => faults.push(`${page.url()}: ${error.message}`))

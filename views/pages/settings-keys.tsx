@@ -165,7 +165,7 @@ export function KeyMadePage({ viewer, label, key, scope }: { viewer: SettingsVie
       <section class="card narrow">
         <Copied id="new-key" text={key} what="the key" />
         <p class="muted" safe>{SCOPES[scope]?.may ?? ''}</p>
-        <div class="row"><a class="button strong" href="/settings/keys">I have copied it</a>{scope === 'gateway' ? <a class="button" href="/connections">To the connections, for client snippets</a> : ''}</div>
+        <div class="row"><a class="button strong" href="/settings/keys">I have copied it</a>{scope === 'gateway' ? <a class="button" href="/connections">Client snippets</a> : ''}</div>
       </section>
     </SettingsShell>
   )

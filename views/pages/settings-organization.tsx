@@ -94,7 +94,7 @@ export function StandstillPage({ viewer, name, stops, alert }: StandstillPagePro
           <div><dt>{stops.callsInFlight === 1 ? 'call' : 'calls'} under way</dt><dd safe>{shownCount(stops.callsInFlight)}</dd></div>
         </dl>
         <p>Calls under way are cut. Every further call is refused, whoever makes it, until somebody resumes the organization. People can still sign in and look.</p>
-        <div class="field"><label for="reason">Reason</label><input id="reason" name="reason" maxlength="500" required autocomplete="off" aria-describedby="reason-note" /><small id="reason-note">Shown to refused callers’ owners here, and kept in the record.</small></div>
+        <div class="field"><label for="reason">Reason</label><input id="reason" name="reason" maxlength="500" required autocomplete="off" aria-describedby="reason-note" /><small id="reason-note">Shown here, and kept in the record.</small></div>
         <div class="row"><button class="danger" type="submit">Stop everything</button><a class="button" href={PATH}>Let it run</a></div>
       </form>
     </SettingsShell>
@@ -115,11 +115,19 @@ export function DeleteOrganizationPage({ viewer, name, typed, counts }: DeleteOr
       <div class="head"><h1>Delete <Foreign text={name} lengthMax={80} />?</h1></div>
       <form class="card narrow edge" method="post" action={`${PATH}/delete`}>
         <Csrf token={viewer.csrfToken} />
-        <p safe>{`${shownCount(counts.members)} members, ${shownCount(counts.keys)} keys, ${shownCount(counts.connections)} connections and ${shownCount(counts.policies)} policies are deleted, you among them. It cannot be taken back.`}</p>
+        <p>Everything goes, you among it. It cannot be taken back:</p>
+        <ul>
+          <li safe>{counted(counts.members, 'member', 'members')}</li><li safe>{counted(counts.keys, 'key', 'keys')}</li>
+          <li safe>{counted(counts.connections, 'connection', 'connections')}</li><li safe>{counted(counts.policies, 'policy', 'policies')}</li>
+        </ul>
         <p class="muted">The record stays in the database file, where no page shows it any more. Export it first if it is needed.</p>
         <TextField typed={typed} name="name" label={`To go on, type the name: ${name}`} isNeeded />
         <div class="row"><button class="danger" type="submit">Delete everything</button><a class="button" href={PATH}>Keep it</a></div>
       </form>
     </SettingsShell>
   )
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${shownCount(count)} ${count === 1 ? one : many}`
 }
