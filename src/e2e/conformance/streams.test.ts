@@ -66,7 +66,8 @@ test('nothing is cut while it is quiet: an answer on its way, a stream that list
   const answers = await Promise.all([client.post(call('streamed')), client.send('GET', {}), client.post(call('pondered'))])
   const texts = await Promise.all(answers.map((answer) => answer.text()))
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
-  expect(texts.map(withoutComments)).toEqual([RESULT, notice, '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'])
+  // A GET without a session may come of a client of HTTP+SSE, and names it an endpoint; newer clients ignore that.
+  expect(texts.map((text) => withoutComments(text).replace(/^event: endpoint\ndata: .*\n\n/, ''))).toEqual([RESULT, notice, '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'])
 }, QUIET_MS + 30_000)
 
 describe('a caller who leaves takes the call to the server with it', () => {
