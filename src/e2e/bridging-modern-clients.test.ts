@@ -9,16 +9,20 @@ import { PATIENCE_MS } from './program.ts'
 
 let gateway: TestGateway
 let everything: EverythingServer
+let older: EverythingServer
 beforeAll(async () => {
   gateway = await testGateway({ allowStdio: true })
   everything = await startEverythingServer(gateway.folder)
+  older = await startEverythingServer(gateway.folder, 'sse')
   await gateway.connection('http', everything.url)
+  await gateway.connection('sse', older.url)
   const entry = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'))
   await gateway.api('POST', '/connections', { slug: 'stdio', transport: 'stdio', command: process.execPath, args: [entry, 'stdio'] })
   await gateway.policy('everything', [{ tool: '*', action: 'allow' }])
 }, 60_000)
 afterAll(async () => {
   await everything.stop()
+  await older.stop()
   await gateway.stop()
 })
 
@@ -51,7 +55,7 @@ async function connect(slug: string): Promise<{ client: Client; asked: string[];
 
 const textOf = (result: { content?: unknown }) => (result.content as { text?: string }[]).map(({ text }) => text ?? '').join('\n')
 
-describe.each(['http', 'stdio'])('over %s', (slug) => {
+describe.each(['http', 'stdio', 'sse'])('over %s', (slug) => {
   let client: Client
   let asked: string[]
   let told: string[]
