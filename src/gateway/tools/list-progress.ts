@@ -10,7 +10,6 @@ export interface ListProgress {
   hasListed(session: string): boolean
   /** True once for each session that has not listed. */
   isFirstCall(session: string): boolean
-  forget(session: string): void
 }
 
 interface Listing {
@@ -45,10 +44,6 @@ export function createListProgress(): ListProgress {
       if (called.has(session)) return false
       add(called, session)
       return !listed.has(session)
-    },
-    forget(session) {
-      listed.delete(session)
-      called.delete(session)
     },
   }
 }

@@ -46,15 +46,16 @@ export function listeningStreamOf(state: ListState, call: ListCall, inject: (eve
   }
 }
 
-/** The names that the caller sees of the tools that are known; the same text for the same names. */
+/** Stands for the names that the caller sees of the tools that are known: the same text for the same names. */
 async function visibleTools(state: ListState, { connection, caller, trail }: ListCall): Promise<string> {
   const current = await state.connections.findBySlug(connection.organizationId, connection.slug)
   const [policies, tools] = await Promise.all([state.policies.current(caller.organizationId), state.toolBook.of(connection.id)])
   const names = tools.all().map(({ name }) => name)
-  if (current?.hideDeniedTools !== true) return JSON.stringify(names)
+  if (current?.hideDeniedTools !== true) return state.hash(JSON.stringify(names))
   const facts = {
     connection: connection.slug, user: trail.assertions?.user ?? null, metadata: trail.assertions?.metadata ?? {},
     key: { id: caller.principal.id, label: caller.principal.label },
   }
-  return JSON.stringify(names.filter((name) => foresee(policies, { ...facts, target: { kind: 'tool', name } }).action !== 'deny'))
+  const visible = names.filter((name) => foresee(policies, { ...facts, target: { kind: 'tool', name } }).action !== 'deny')
+  return state.hash(JSON.stringify(visible))
 }

@@ -105,7 +105,8 @@ export function createToolLists(ports: ToolListPorts): ToolLists {
       if (isEventStream(answer)) return watchEvents(state, call, answer, { hasList, isListening, isGuarded })
       if (!hasList) return answer
       if (answer.status === 200 && contentTypeOf(answer) === 'application/json') return watchBody(state, call, answer, { isGuarded, isRecalled })
-      this.failed(call, `The MCP server behind "${connection.slug}" answered with HTTP status ${answer.status}.`)
+      const what = answer.status === 200 ? 'something that is not MCP' : `HTTP status ${answer.status}`
+      this.failed(call, `The MCP server behind "${connection.slug}" answered the request for its tools with ${what}.`)
       return answer
     },
 

@@ -26,6 +26,7 @@ export function watchStream(source: UpstreamBody, watch: StreamWatch): WatchedSt
   const injected: Uint8Array[] = []
   let reading: Promise<void> | null = null
   let isOver = false
+  let failure: { error: unknown } | null = null
   let wake = () => {}
 
   async function pump(): Promise<void> {
@@ -65,9 +66,13 @@ export function watchStream(source: UpstreamBody, watch: StreamWatch): WatchedSt
       const next = ready.shift()
       if (next !== undefined) return next
       if (splitter.isBetweenEvents && injected.length > 0) return injected.shift() ?? null
+      if (failure !== null) throw failure.error
       if (isOver) return null
       const woken = new Promise<void>((resolve) => (wake = resolve))
-      reading ??= pump().finally(() => (reading = null))
+      reading ??= pump()
+        // It may fail while nobody waits for it: whoever reads next is told.
+        .catch((error: unknown) => void (failure = { error }))
+        .finally(() => (reading = null))
       await Promise.race([reading, woken])
     }
   }
