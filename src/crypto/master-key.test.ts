@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Connection } from '../core/connection.ts'
 import type { PersonId } from '../core/ids.ts'
 import type { ConnectionStore, SettingStore } from '../core/ports.ts'
+import type { SignOn } from '../core/sign-on.ts'
 import { loadMasterKey, openVault, parseMasterKey, rotateMasterKey, verifyMasterKey } from './master-key.ts'
 import { createVault } from './vault.ts'
 
@@ -140,6 +141,23 @@ describe('rotation', () => {
     expect((await rotateMasterKey({ folder, source: 'file', vault: opened.value, settings, connections, secondFactors })).ok).toBe(true)
     expect(sealedSecret).not.toEqual(before)
     expect(createVault(loaded().key).open(sealedSecret, 'per_1')).toBe('SECRET')
+  })
+
+  test('the secret of single sign-on is sealed anew, and one that no key opens stays', async () => {
+    const { settings, connections } = fakeStores()
+    const { key } = loaded()
+    const opened = await openVault({ folder, loaded: { key, source: 'file' }, settings, connections })
+    if (!opened.ok) throw new Error(opened.message)
+    const rows = new Map([['org_a', opened.value.seal('CLIENT', 'sign-on org_a')], ['org_b', Uint8Array.of(1, 2, 3)]])
+    const replace = connections.replaceCredentials
+    connections.replaceCredentials = async (sealed, keyCheck, _factors = [], signOns = []) => {
+      for (const { organizationId, sealedSecret } of signOns) if (sealedSecret !== null) rows.set(organizationId, sealedSecret)
+      await replace(sealed, keyCheck)
+    }
+    const signOns = { list: async () => [...rows].map(([organizationId, sealedSecret]) => ({ organizationId, sealedSecret }) as SignOn) }
+    expect((await rotateMasterKey({ folder, source: 'file', vault: opened.value, settings, connections, signOns })).ok).toBe(true)
+    expect(createVault(loaded().key).open(rows.get('org_a') ?? Uint8Array.of(), 'sign-on org_a')).toBe('CLIENT')
+    expect(rows.get('org_b')).toEqual(Uint8Array.of(1, 2, 3))
   })
 
   test('that fails before the database changed leaves the old key in force', async () => {

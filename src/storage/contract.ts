@@ -158,6 +158,28 @@ export function storageContract(dialect: string, open: () => Promise<{ storage: 
         expect(await storage.oidcIdentities.find('https://id', 's')).toBeNull()
       })
 
+      test('a link to an account goes alone, and only with the person whose it is', async () => {
+        const link = { issuer: 'https://id', subject: 's', personId: ANN.id, createdAt: 1 }
+        await storage.oidcIdentities.insert(link)
+        expect(await storage.oidcIdentities.delete('per_2' as PersonId, link)).toBe(false)
+        expect(await storage.oidcIdentities.list(ANN.id)).toEqual([link])
+        expect(await storage.oidcIdentities.delete(ANN.id, link)).toBe(true)
+        expect(await storage.oidcIdentities.list(ANN.id)).toEqual([])
+      })
+
+      test('single sign-on is one row of its organization, resealed with the credentials and gone with the organization', async () => {
+        const signOn = { organizationId: ACME, issuer: 'https://id', clientId: 'c', sealedSecret: null, domains: ['a.example'], joinRole: 'ciso', label: 'L', passwords: 'owners', updatedAt: 5 } as const
+        await storage.signOns.put({ ...signOn, domains: [], joinRole: null, passwords: 'everyone' })
+        await storage.signOns.put({ ...signOn, domains: ['a.example'] })
+        expect(await storage.signOns.list()).toEqual([{ ...signOn, domains: ['a.example'] }])
+        await storage.connections.replaceCredentials([], Uint8Array.of(7), [], [{ organizationId: ACME, sealedSecret: Uint8Array.of(3) }])
+        expect((await storage.signOns.get(ACME))?.sealedSecret).toEqual(Uint8Array.of(3))
+        expect(await storage.signOns.get(OTHER)).toBeNull()
+        await storage.signOns.delete(OTHER)
+        await storage.organizations.delete(ACME)
+        expect(await storage.signOns.list()).toEqual([])
+      })
+
       test('a session is found by its hash until it ends, alone or with the others', async () => {
         for (const [id, hash, createdAt] of [['sin_1', 'aa', 1], ['sin_2', 'bb', 2], ['sin_3', 'cc', 3]] as const) await storage.personSessions.insert(signIn({ id: id as PersonSessionId, hash, createdAt }))
         expect(await storage.personSessions.findByHash('aa')).toEqual(signIn())

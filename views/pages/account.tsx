@@ -24,7 +24,7 @@ export function AccountPage(props: AccountPageProps) {
   const { viewer, person, links, notice, alert } = props
   return (
     <Shell title="Account" section={null} viewer={viewer} notice={notice} alert={alert} scripts={[COPY]}>
-      <div class="head"><div><h1><Foreign text={person.name} lengthMax={120} /></h1><p class="muted"><Foreign text={person.email} />, <span safe>{person.role}</span></p></div></div>
+      <div class="head"><div><h1><Foreign text={person.name} lengthMax={120} /></h1><p class="muted">{person.name === person.email ? '' : <><Foreign text={person.email} />, </>}<span safe>{person.role}</span></p></div></div>
       <div class="pair">
         {person.hasPassword ? <PasswordForm viewer={viewer} /> : <NoPassword links={links} />}
         {person.hasPassword ? <SecondFactor {...props} /> : ''}
