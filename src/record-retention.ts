@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000
 const EVERY_MS = 60 * 60_000
 /** Not in the first moments of a start, which belong to the calls. */
 const FIRST_AFTER_MS = 60_000
-/** Rows of one step, and the pause after it: some 2,000 rows a second, of which a call notices nothing. */
+/** Rows of one step, and the pause after it: at most 2,000 rows a second. */
 const STEP_ROWS = 100
 const PAUSE_MS = 50
 
