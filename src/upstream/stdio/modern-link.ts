@@ -1,6 +1,7 @@
 import { wholeBody } from '../../core/event-queue.ts'
 import { UpstreamFailure } from '../../core/ports.ts'
 import { isJsonObject, objectOr, parseExact, type JsonObject } from '../bridge/legacy-over-modern/exact-json.ts'
+import { ParamHeaders } from '../bridge/modern-over-legacy/param-headers.ts'
 import { JSON_TYPE, type Exchange } from '../link/exchange.ts'
 import type { ChannelListener } from '../link/link.ts'
 import { idTextOf, readWire, withId, withRestoredId, type WireMessage } from '../link/message-text.ts'
@@ -8,10 +9,11 @@ import type { Program } from './program.ts'
 
 const META = 'io.modelcontextprotocol/'
 export const PROTOCOL_VERSION = `${META}protocolVersion`
+export const CLIENT_CAPABILITIES = `${META}clientCapabilities`
 const SUBSCRIPTION_ID = `${META}subscriptionId`
 const LOG_LEVEL = `${META}logLevel`
 const MODERN_VERSION = '2026-07-28'
-const UNSUPPORTED_VERSION = -32022
+export const UNSUPPORTED_VERSION = -32022
 /** Statuses that revision 2026-07-28 gives errors over HTTP; any other goes with 200. */
 const STATUS_OF_ERROR: Readonly<Record<number, number>> = { [-32601]: 404, [-32020]: 400, [-32021]: 400, [UNSUPPORTED_VERSION]: 400 }
 const STALL_MS = 10_000
@@ -34,6 +36,10 @@ export class ModernLink {
   readonly #isShared: boolean
   readonly #waiting = new Map<number, Waiting>()
   #probe: { id: number; settle(probed: Probed): void } | null = null
+  /** The revisions that the program named when it was asked. */
+  supported: string[] = []
+  /** A program sees no headers, so they are held against the arguments here. */
+  readonly paramHeaders = new ParamHeaders()
   #lastId = 0
 
   constructor(options: { isShared: boolean; open(listener: ChannelListener): Program; onEnd(link: ModernLink): void }) {
@@ -58,7 +64,7 @@ export class ModernLink {
     const { promise, resolve } = Promise.withResolvers<Probed>()
     this.#probe = { id, settle: resolve }
     const timer = setTimeout(() => resolve('silent'), timeoutMs)
-    const _meta = { [PROTOCOL_VERSION]: MODERN_VERSION, [`${META}clientCapabilities`]: {}, [`${META}clientInfo`]: { name: 'igris', version: '1' } }
+    const _meta = { [PROTOCOL_VERSION]: MODERN_VERSION, [CLIENT_CAPABILITIES]: {}, [`${META}clientInfo`]: { name: 'igris', version: '1' } }
     this.#say({ id, method: 'server/discover', params: { _meta } })
     return promise.finally(() => {
       clearTimeout(timer)
@@ -93,11 +99,15 @@ export class ModernLink {
 
   #respond(message: WireMessage): void {
     const wireId = typeof message.id === 'number' ? message.id : Number.NaN
-    if (wireId === this.#probe?.id) return this.#probe.settle(probedFrom(message))
+    if (wireId === this.#probe?.id) {
+      this.supported = supportedFrom(message)
+      return this.#probe.settle(this.supported.length > 0 ? 'modern' : 'legacy')
+    }
     const waiting = this.#waiting.get(wireId)
     const awaited = waiting?.exchange.awaited.get(wireId)
     if (waiting === undefined || awaited === undefined) return
     this.#waiting.delete(wireId)
+    if (waiting.method === 'tools/list' && message.hasResult) this.paramHeaders.note(objectOr(JSON.parse(message.text)))
     const written = waiting.method === 'subscriptions/listen' ? withSubscription(message.text, awaited.idText) : message.text
     const text = withRestoredId(written, wireId, awaited.idText) ?? written
     const status = message.isError ? STATUS_OF_ERROR[codeOf(message.text)] : undefined
@@ -164,11 +174,12 @@ export class ModernLink {
   }
 }
 
-function probedFrom({ text }: WireMessage): Probed {
+/** Empty for a program of the revisions before. */
+function supportedFrom({ text }: WireMessage): string[] {
   const { result, error } = objectOr(JSON.parse(text))
-  if (isJsonObject(result)) return Array.isArray(result.supportedVersions) ? 'modern' : 'legacy'
   const { code, data } = objectOr(error)
-  return code === UNSUPPORTED_VERSION && Array.isArray(objectOr(data).supported) ? 'modern' : 'legacy'
+  const named = isJsonObject(result) ? result.supportedVersions : code === UNSUPPORTED_VERSION ? objectOr(data).supported : null
+  return Array.isArray(named) ? named.filter((version) => typeof version === 'string' && version >= MODERN_VERSION) : []
 }
 
 function codeOf(text: string): number {

@@ -1,9 +1,10 @@
 import { wholeBody } from '../../core/event-queue.ts'
 import { UpstreamFailure, type UpstreamAnswer, type UpstreamRequest } from '../../core/ports.ts'
-import { isJsonObject } from '../bridge/legacy-over-modern/exact-json.ts'
+import { isJsonObject, objectOr } from '../bridge/legacy-over-modern/exact-json.ts'
 import { Exchange } from '../link/exchange.ts'
 import { errorAnswer, type Posted } from '../link/session.ts'
-import { PROTOCOL_VERSION, type ModernLink } from './modern-link.ts'
+import type { WireMessage } from '../link/message-text.ts'
+import { CLIENT_CAPABILITIES, PROTOCOL_VERSION, UNSUPPORTED_VERSION, type ModernLink } from './modern-link.ts'
 import type { Launch } from './program.ts'
 
 /** Programs may be fetched before they run. */
@@ -42,6 +43,8 @@ export class ModernPrograms {
     if (message.id === undefined) return { status: 202, headers: [], body: wholeBody('') }
     const link = await within(request, this.#link(launch, request.principalId))
     if (link === null) return errorAnswer(400, { code: -32000, message: 'This server keeps sessions: initialize one, and send its Mcp-Session-Id.' }, posted)
+    const refused = refusalOf(message, link, request)
+    if (refused !== null) return errorAnswer(400, refused, posted)
     if (request.signal.aborted) throw new UpstreamFailure('aborted', 'the call was given up', false)
     this.#events.onUsed(link)
     const exchange = new Exchange({ isBatch: false, timeoutMs: request.timeoutMs, signal: request.signal }, {
@@ -92,6 +95,15 @@ export class ModernPrograms {
     this.#legacyUntil.set(launch.connectionId, Date.now() + (probed === 'legacy' ? LEGACY_MS : SILENT_MS))
     return null
   }
+}
+
+/** What a server over HTTP checks before it looks at a request; a program has nothing to check it by. */
+function refusalOf({ method, params }: WireMessage, link: ModernLink, request: UpstreamRequest): { code: number; message: string; data?: unknown } | null {
+  const meta = objectOr(params._meta)
+  const requested = meta[PROTOCOL_VERSION]
+  if (typeof requested !== 'string' || !isJsonObject(meta[CLIENT_CAPABILITIES])) return { code: -32602, message: 'params._meta lacks what every request of this revision says of its client.' }
+  if (!link.supported.includes(requested)) return { code: UNSUPPORTED_VERSION, message: 'Unsupported protocol version', data: { supported: link.supported, requested } }
+  return link.paramHeaders.faultOf({ method: method ?? '', params }, request)
 }
 
 async function within<T>({ timeoutMs, signal }: Pick<UpstreamRequest, 'timeoutMs' | 'signal'>, work: Promise<T>): Promise<T> {

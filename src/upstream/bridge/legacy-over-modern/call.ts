@@ -191,7 +191,7 @@ export class BridgedCall {
   }
 
   async #paramHeaders({ name, arguments: args }: JsonObject): Promise<HeaderList> {
-    if (this.#method !== 'tools/call' || typeof name !== 'string' || !hasHeaders(this.#request)) return []
+    if (this.#method !== 'tools/call' || typeof name !== 'string') return []
     const mirrored = await this.#parts.tools.paramsOf(ownerOf(this.#session), name, (cursor) => this.#listTools(cursor))
     return paramHeaders(mirrored, args)
   }
@@ -242,8 +242,8 @@ export class BridgedCall {
   }
 }
 
-/** Only HTTP has headers to mirror anything in. */
-export function hasHeaders({ url }: Pick<UpstreamRequest, 'url'>): boolean {
+/** Only over HTTP must tools be left out whose arguments go into headers in a wrong way. */
+function hasHeaders({ url }: Pick<UpstreamRequest, 'url'>): boolean {
   return !url.startsWith('stdio:')
 }
 

@@ -29,7 +29,7 @@ export class ParamHeaders {
   }
 
   /** What is wrong with the headers of a call; null where they agree with its arguments. */
-  faultOf({ method, params }: ModernRequest, request: Pick<UpstreamRequest, 'headers'>): RpcError | null {
+  faultOf({ method, params }: Pick<ModernRequest, 'method' | 'params'>, request: Pick<UpstreamRequest, 'headers'>): RpcError | null {
     const mirrored = method === 'tools/call' ? this.#tools.get(String(params.name)) : undefined
     for (const { header, path } of mirrored ?? []) {
       const name = `mcp-param-${header.toLowerCase()}`
