@@ -97,7 +97,7 @@ function Filter({ connection, filter, counts }: ToolsPageProps) {
         <select id="show" name="show"><option value="">All</option>{TOOL_FILTERS.map((value) => <option value={value} selected={value === filter.show} safe>{SHOW_LABELS[value]}</option>)}</select>
       </div>
       <button type="submit">Filter</button>
-      <p class="muted small count"><span safe>{isNarrowed ? `${counts.matching} of ${counts.all}` : String(counts.all)}</span>{isNarrowed ? <> · <a href={path}>Show all</a></> : ''}</p>
+      <p class="muted small count"><span safe>{isNarrowed ? `${counts.matching} of ${counts.all} tools` : `${counts.all} ${counts.all === 1 ? 'tool' : 'tools'}`}</span>{isNarrowed ? <> · <a href={path}>Show all</a></> : ''}</p>
     </form>
   )
 }
@@ -142,11 +142,18 @@ function ToolRow({ tool, viewer, connection, mayEdit }: ToolsPageProps & { tool:
       </td>
       <td class="side"><DecisionBadge action={decision.action} /></td>
       <td class="muted wide">
-        {decision.policyId === null ? '' : <><a href={`/policies/${encodeURIComponent(decision.policyId)}`}>{decision.rule === null ? 'Policy' : <span safe>{`Rule ${decision.rule}`}</span>}</a>{' · '}</>}
-        <Foreign text={decision.reason} lengthMax={300} />
+        <Why decision={decision} />
       </td>
     </tr>
   )
+}
+
+/** The rule that decides, or the first of those that may; led to where the person may look at its policy. */
+function Why({ decision }: { decision: ShownTool['decision'] }) {
+  const { action, policy, policyId, rule, reason } = decision
+  if (policy === null || rule === null) return <Foreign text={reason} lengthMax={300} />
+  const named = <>Rule <span>{rule}</span> of “<Foreign text={policy} lengthMax={60} />”</>
+  return <>{policyId === null ? named : <a href={`/policies/${encodeURIComponent(policyId)}`}>{named}</a>}{action === 'depends' ? ' asks for facts that only a call has' : ''}</>
 }
 
 const DECISION_WORDS = { allow: 'allowed', deny: 'denied', alert: 'allowed, alert', depends: 'depends' } as const

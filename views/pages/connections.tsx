@@ -82,7 +82,7 @@ function Filter({ filter, counts }: ConnectionsPageProps) {
         </select>
       </div>
       <button type="submit">Filter</button>
-      <p class="muted small count"><span safe>{isNarrowed ? `${shownCount(counts.matching)} of ${shownCount(counts.all)}` : shownCount(counts.all)}</span>{isNarrowed ? <> · <a href="/connections">Show all</a></> : ''}</p>
+      <p class="muted small count"><span safe>{isNarrowed ? `${shownCount(counts.matching)} of ${shownCount(counts.all)} connections` : `${shownCount(counts.all)} ${counts.all === 1 ? 'connection' : 'connections'}`}</span>{isNarrowed ? <> · <a href="/connections">Show all</a></> : ''}</p>
     </form>
   )
 }
