@@ -117,7 +117,7 @@ async function sendLegacy({ inner, eras, probe, translator }: Way<Translator>, r
   const known = eras.of(request)
   if (known.legacy === false && !(known.isDue && opens)) return translator.send(request)
   const first = await inner.send(request)
-  if (!opens || known.legacy === true || (first.status >= 500 && first.status !== 501)) return first
+  if (!opens || (known.legacy === true && first.status === 200) || (first.status >= 500 && first.status !== 501)) return first
   const { response, answer } = await peek(first)
   if (answer.status === 200 && response !== null && 'result' in response) {
     eras.learn(request, { legacy: true })

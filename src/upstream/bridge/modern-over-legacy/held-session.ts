@@ -1,5 +1,5 @@
 import { wholeBody } from '../../../core/event-queue.ts'
-import { UpstreamFailure, type HeaderList, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../../core/ports.ts'
+import { UpstreamFailure, type HeaderList, type Log, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../../core/ports.ts'
 import type { Owner } from '../bridge.ts'
 import { objectOr, type JsonObject } from '../legacy-over-modern/exact-json.ts'
 import { INTERNAL_ERROR, METHOD_NOT_FOUND } from '../legacy-over-modern/messages.ts'
@@ -28,6 +28,7 @@ export interface SessionContext {
   inner: Upstreams
   questions: OpenQuestions
   messageBytesMax: number
+  log: Log
   /** It is of no use any more. */
   onEnd(session: HeldSession): void
 }
@@ -64,6 +65,7 @@ export class HeldSession {
     this.#wire = new LegacyWire(context.inner, request)
     this.#stream = new ListenStream(this.#wire, {
       messageBytesMax: context.messageBytesMax,
+      log: context.log,
       onMessage: (message) => this.#dispatch(message, null),
       onLost: () => void this.end(false),
       onEnd: () => this.#endListeners(),
@@ -98,6 +100,11 @@ export class HeldSession {
     const response = await this.#ask('initialize', params, timeoutMs)
     const result = objectOr(response?.result)
     const { protocolVersion } = result
+    if (this.#isEnded) {
+      // Ended while hands were shaken: the server knows a session that nobody will use.
+      await this.#wire.end().catch(ignoreFailure)
+      return false
+    }
     if (typeof protocolVersion !== 'string' || !LEGACY_VERSIONS.has(protocolVersion)) {
       await this.end(true)
       return false
@@ -196,9 +203,14 @@ export class HeldSession {
       for (let tries = 0; position?.lastEventId != null && !exchange.hasResponse && tries < RESUMES_MAX; tries++) position = await this.#readOn(position, exchange)
       exchange.fail(new UpstreamFailure('reset', 'the server ended its answer before the response'))
     } catch (error) {
-      if (!(error instanceof UpstreamFailure)) throw error
-      exchange.fail(error)
+      exchange.fail(error instanceof UpstreamFailure ? error : this.#failureOf(error))
     }
+  }
+
+  /** Nobody waits for what runs in the background, so a fault there must not become the process's. */
+  #failureOf(error: unknown): UpstreamFailure {
+    this.#context.log.write('error', 'the bridge to an older server failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    return new UpstreamFailure('invalid', 'the answer could not be translated')
   }
 
   #read(answer: UpstreamAnswer, exchange: Exchange): Promise<StreamPosition | null> {
@@ -277,7 +289,7 @@ export class HeldSession {
     const timer = setTimeout(() => resolve(null), timeoutMs)
     try {
       const answer = await this.#wire.post({ jsonrpc: '2.0', id: wireId, method, params }, undefined, timeoutMs)
-      if (answer.status === 200 && method === 'initialize') this.#wire.sessionId = answer.headers.find(([name]) => name === 'mcp-session-id')?.[1] ?? null
+      if (answer.status === 200 && method === 'initialize') this.#wire.sessionId = sessionIdOf(answer)
       const reading = readMessages(answer, { messageBytesMax: this.#context.messageBytesMax, onMessage: (message) => this.#dispatch(message, null) })
       void reading.then(() => resolve(null), () => resolve(null))
       const response = await promise
@@ -346,6 +358,15 @@ export class HeldSession {
       throw error
     }
   }
+}
+
+const SESSION_ID = /^[\x21-\x7e]{1,1024}$/
+
+/** Null for a server without sessions. Throws `UpstreamFailure` for an id that no header can hold. */
+function sessionIdOf(answer: UpstreamAnswer): string | null {
+  const id = answer.headers.find(([name]) => name === 'mcp-session-id')?.[1] ?? null
+  if (id !== null && !SESSION_ID.test(id)) throw new UpstreamFailure('invalid', 'the session id is not valid')
+  return id
 }
 
 function ignoreFailure(error: unknown): null {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { UpstreamAnswer, UpstreamRequest } from '../../../core/ports.ts'
 import { parseSseText } from '../../../core/sse.ts'
 import { eventually } from '../../../testing/test-gateway.ts'
-import { post, testUpstreams, textOf } from '../../testing.ts'
+import { post, silentLog, testUpstreams, textOf } from '../../testing.ts'
 import { fakeLegacyServer, sse, type FakeLegacyServer } from './fake-legacy-server.ts'
 import { createModernOverLegacy, type ModernOverLegacyOptions, type ModernOverLegacyUpstreams } from './translator.ts'
 
@@ -11,7 +11,7 @@ import { createModernOverLegacy, type ModernOverLegacyOptions, type ModernOverLe
 let server: FakeLegacyServer
 let now = 0
 let bridge: ModernOverLegacyUpstreams
-const start = (options: Partial<ModernOverLegacyOptions> = {}) => (bridge = createModernOverLegacy(testUpstreams(), { now: () => now, messageBytesMax: 64 * 1024, ...options }))
+const start = (options: Partial<ModernOverLegacyOptions> = {}) => (bridge = createModernOverLegacy(testUpstreams(), { now: () => now, messageBytesMax: 64 * 1024, log: silentLog, ...options }))
 beforeEach(async () => {
   server = await fakeLegacyServer()
 })

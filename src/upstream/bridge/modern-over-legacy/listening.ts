@@ -1,6 +1,6 @@
 import { CancelSwitch, type CancelSignal } from '../../../core/cancel-signal.ts'
 import { EventQueue } from '../../../core/event-queue.ts'
-import { UpstreamFailure, type UpstreamAnswer } from '../../../core/ports.ts'
+import { UpstreamFailure, type Log, type UpstreamAnswer } from '../../../core/ports.ts'
 import { objectOr, type JsonObject } from '../legacy-over-modern/exact-json.ts'
 import { isEventStream } from '../peek.ts'
 import { SUBSCRIPTION_ID } from './envelope.ts'
@@ -69,6 +69,7 @@ export class Listener {
 
 export interface ListenStreamEvents {
   messageBytesMax: number
+  log: Log
   onMessage(message: JsonObject): void
   /** The server knows the session no more. */
   onLost(): void
@@ -92,9 +93,14 @@ export class ListenStream {
   open(): Promise<boolean> {
     this.#opened ??= new Promise((resolve) => {
       const timer = setTimeout(() => resolve(true), HEAD_WAIT_MS)
-      void this.#run((isThere) => {
+      const onHead = (isThere: boolean) => {
         clearTimeout(timer)
         resolve(isThere)
+      }
+      this.#run(onHead).catch((error: unknown) => {
+        this.#events.log.write('error', 'listening to an older server failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+        onHead(false)
+        this.#events.onEnd()
       })
     })
     return this.#opened

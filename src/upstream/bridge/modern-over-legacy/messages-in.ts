@@ -16,6 +16,8 @@ export interface MessageReader {
   hasRoom?(): Promise<void>
 }
 
+/** What a header can hold. */
+const EVENT_ID = /^[\x21-\x7e]{1,1024}$/
 const RETRY = /^retry: ?(\d{1,7})\r?$/m
 /** The lines that tell a client when to come back are short, and sent by themselves. */
 const RETRY_CHUNK_MAX = 512
@@ -31,7 +33,7 @@ export async function readMessages(answer: UpstreamAnswer, reader: MessageReader
     eventBytesMax: reader.messageBytesMax,
     onEvent({ id, data, isOversize }) {
       if (isOversize) throw new UpstreamFailure('too_large', 'an event is larger than this gateway accepts')
-      if (id !== null) position.lastEventId = id
+      if (id !== null) position.lastEventId = EVENT_ID.test(id) ? id : null
       if (data !== null && data !== '') for (const message of messagesOf(data)) reader.onMessage(message)
     },
   })

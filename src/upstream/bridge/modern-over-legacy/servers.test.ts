@@ -54,10 +54,11 @@ const tool = (name: string, args: Record<string, unknown> = {}, more: Record<str
 
 /** A tool that asks, and answers with what it was told. */
 function asksFor(...questions: object[]) {
-  server.on['tools/call'] = async ({ message: { id } }, reply) => {
+  server.on['tools/call'] = async (request, reply) => {
+    const { id } = request.message
     await reply.openStream()
     for (const [index, question] of questions.entries()) await reply.chunk(sse({ id: `ask-${index}`, ...question }))
-    await eventually(() => server.answers().length >= questions.length)
+    await eventually(() => request.isGone || server.answers().length >= questions.length)
     await reply.chunk(sse({ id, result: { content: [{ type: 'text', text: JSON.stringify(server.answers().map(({ result, error }) => result ?? error)) }] } }))
     reply.endChunks()
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { wholeBody } from '../../../core/event-queue.ts'
-import type { HeaderList, UpstreamAnswer, UpstreamRequest, Upstreams } from '../../../core/ports.ts'
+import type { HeaderList, Log, UpstreamAnswer, UpstreamRequest, Upstreams } from '../../../core/ports.ts'
 import type { ModernOverLegacy, Owner } from '../bridge.ts'
 import type { JsonObject } from '../legacy-over-modern/exact-json.ts'
 import { INTERNAL_ERROR, INVALID_PARAMS, type RpcError } from '../legacy-over-modern/messages.ts'
@@ -15,6 +15,7 @@ export interface ModernOverLegacyOptions extends Partial<PoolLimits> {
   now(): number
   /** Of one message of a server. */
   messageBytesMax: number
+  log: Log
 }
 
 interface PoolLimits extends QuestionLimits {
@@ -159,6 +160,7 @@ class SessionPool implements ModernOverLegacyUpstreams {
       inner: this.#inner,
       questions: this.#questions,
       messageBytesMax: this.#options.messageBytesMax,
+      log: this.#options.log,
       onEnd: (ended) => this.#forget(ended),
     })
     const held = { session, opening: session.open(request.timeoutMs), usedAt: this.#options.now() }
