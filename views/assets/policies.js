@@ -137,7 +137,8 @@
         const button = document.getElementById('do-move')
         button.disabled = false
         button.value = `move-${from}-${place > from ? place - 1 : place}`
-        button.form.requestSubmit(button)
+        // htmx knows a button by its click alone.
+        button.click()
       })
     }
     const form = document.getElementById('policies')
