@@ -169,9 +169,10 @@ export async function openInstallation(config: Config, options: { version: strin
     clock, ids, log, events, calls, metrics, limits, anomalies, toolBook: stores.tools, connections: stores.connections, policies: stores.policies,
     vault: vault.value, upstreams: bridged, mcpSessions: stores.mcpSessions, restorer, auditLog: storage.auditLog, hash: hashToken,
   })
+  const tasks = createTaskOwners(storage.mcpTasks, TASKS_REMEMBERED)
   const closer = createSessionCloser({ ids, log, upstreams: bridged, vault: vault.value, mcpSessions: stores.mcpSessions, connections: stores.connections, organizations: stores.organizations })
   const controlPorts: ControlPorts = {
-    upstreamState: upstreamState({ closer, mcpSessions: stores.mcpSessions, bridged, holders: [bridged, older, ...(programs === null ? [] : [programs])] }),
+    upstreamState: upstreamState({ closer, mcpSessions: stores.mcpSessions, tasks, bridged, holders: [bridged, older, ...(programs === null ? [] : [programs])] }),
     clock, ids, vault: vault.value, upstreams, events, programs,
     organizations: stores.organizations,
     people: storage.people,
@@ -225,7 +226,7 @@ export async function openInstallation(config: Config, options: { version: strin
     authFailures: failures,
     anomalies,
     toolLists,
-    tasks: createTaskOwners(storage.mcpTasks, TASKS_REMEMBERED),
+    tasks,
     questions: createQuestionBook(clock.now()),
     heartbeats: createHeartbeats(HEARTBEAT_MS),
     limits,

@@ -90,7 +90,7 @@ export function connectionControl(ports: ConnectionPorts): ConnectionControl {
         const updated = await ports.connections.update(next)
         await ports.mcpSessions.deleteByConnection(next.id)
         ports.upstreamState.end(next.id)
-        ports.upstreamState.endSessions(sessions, found.value)
+        ports.upstreamState.replaced(found.value, sessions)
         return updated.ok ? ok(presentConnection(next)) : updated
       })
     }),
@@ -157,7 +157,7 @@ async function deleteConnection(ports: ConnectionPorts, actor: Actor, slug: stri
     ports.callsInFlight.cut({ kind: 'connection', organizationId: actor.organizationId, id: connection.id }, 'deleted')
     ports.upstreamState.end(connection.id)
     await ports.mcpSessions.deleteByConnection(connection.id)
-    ports.upstreamState.endSessions(sessions, connection)
+    ports.upstreamState.replaced(connection, sessions)
     ports.toolBook.forget(connection.id)
     await forgetSlug(ports, actor, connection, ports.clock.now())
     ports.accessChanges.announce()

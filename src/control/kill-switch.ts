@@ -74,7 +74,8 @@ async function suspend<View>(ports: KillSwitchPorts, actor: Actor, found: Result
   await set(thrown).catch((error: unknown) => (unset = error))
   // Whatever became of storing it: the person wants these calls to stop now.
   const cut = ports.callsInFlight.cut(target)
-  for (const connectionId of (await found.value.ended?.()) ?? []) ports.upstreamState.end(connectionId)
+  // No fault of the disk keeps the suspension from its place on record.
+  for (const connectionId of (await found.value.ended?.().catch(() => [])) ?? []) ports.upstreamState.end(connectionId)
   ports.accessChanges.announce()
   if (unset instanceof AuditUnavailable) return refuse('audit_unavailable', FAILED)
   if (unset !== null) throw unset

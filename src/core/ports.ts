@@ -185,8 +185,11 @@ export interface McpTaskStore {
 export interface UpstreamState {
   /** Ends what is held for a connection: it changed, was suspended, or is gone. Its sessions may go on later. */
   end(connectionId: ConnectionId): void
-  /** Has sessions that were forgotten ended upstream, at the connection as it was. Best effort, without waiting. */
-  endSessions(sessions: McpSession[], connection: Connection): void
+  /**
+   * Another upstream answers now, or none: tasks are forgotten, and these sessions, forgotten already, are ended at the connection as it was.
+   * Best effort, without waiting.
+   */
+  replaced(connection: Connection, sessions: McpSession[]): void
   /** The caller is gone for good: its sessions are forgotten, and ended upstream in the background. */
   endCaller(organizationId: OrganizationId, principalId: string): Promise<void>
 }

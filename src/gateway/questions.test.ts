@@ -255,4 +255,8 @@ test('a task is tied to the call that made it, its questions are asked once, and
   ])
   const foreign = await gateway.call('one', { ...get, id: 4 }, { headers: asHeaders, key: (await gateway.apiKey()).key })
   expect([foreign.status, foreign.json.error.code]).toEqual([400, -32602])
+  // Behind another address the same name is another task.
+  await gateway.api('PATCH', '/connections/one', { upstreamUrl: `${upstream.url}/other` })
+  const other = await gateway.call('one', { ...get, id: 5 }, { headers: asHeaders, key: (await gateway.apiKey()).key })
+  expect(other.status).toBe(200)
 })

@@ -7,6 +7,8 @@ export interface TaskOwners {
   /** Its write is not awaited: it joins the commit that puts the answer on record. */
   note(task: McpTask): void
   find(connectionId: ConnectionId, taskId: string): Promise<McpTask | null>
+  /** Another upstream answers on the connection now, or none: its tasks may have the same names. */
+  forget(connectionId: ConnectionId): void
 }
 
 /** Longer names are not kept. */
@@ -28,6 +30,10 @@ export function createTaskOwners(store: McpTaskStore, tasksMax: number): TaskOwn
         newest.delete(oldest)
         break
       }
+    },
+    forget(connectionId) {
+      for (const [name, task] of newest) if (task.connectionId === connectionId) newest.delete(name)
+      store.deleteByConnection(connectionId).catch(() => {})
     },
     async find(connectionId, taskId) {
       // What is stored came first.

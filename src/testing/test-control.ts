@@ -41,7 +41,7 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
     vault: fakeVault(),
     policyVersions: fakes.policies.versions,
     inTurn: turns(),
-    upstreamState: { end: () => {}, endSessions: () => {}, endCaller: async () => {} },
+    upstreamState: { end: () => {}, replaced: () => {}, endCaller: async () => {} },
     toolChanges: createAnomalyDetector(),
     toolBook: createToolBook(fakeTools(), { connectionsMax: 100, log: { write: () => {} } }),
     checkUpstreamUrl: checkUrlShape,

@@ -79,7 +79,7 @@ function tieRetry(deps: { questions: QuestionBook; hashKey(text: string): string
   const asked = typeof inputResponses === 'object' && inputResponses !== null ? Object.keys(inputResponses) : []
   const origin = deps.questions.findRetry(retryName(deps, { connectionId: connection.id, principalId: caller.principal.id, message, requestState, asked }))
   const answers = answersIn(message.params)
-  return { traceId: origin?.traceId ?? null, details: { ...(origin === null ? {} : { continues: { requestId: origin.requestId } }), answers } }
+  return { traceId: origin?.traceId ?? null, details: { ...(origin === null ? {} : { continues: { requestId: origin.requestId } }), ...(answers.length === 0 ? {} : { answers }) } }
 }
 
 function answersIn(params: Record<string, unknown> | null): { question: string; outcome: string }[] {
