@@ -46,6 +46,8 @@ export interface EditorProps {
   version: number | null
   lastChange: { by: string; at: string } | null
   rules: { start: number; shown: number; packedBefore: string; packedAfter: string; open: ReadonlySet<number> }
+  /** A new policy that nobody has typed into: nothing of it is wrong, and nothing can be saved. */
+  isBlank: boolean
   problems: Problem[]
   faults: ReadonlyMap<string, string>
   advice: Advice[]
@@ -203,12 +205,12 @@ function ReadContent({ draft, rules, simulated }: EditorProps) {
   )
 }
 
-function CheckCard({ problems, advice, id, version, action, reviewed }: EditorProps & { action: string }) {
+function CheckCard({ problems, advice, isBlank, id, version, action, reviewed }: EditorProps & { action: string }) {
   return (
     <section class="card save" aria-labelledby="save-title">
       <h2 id="save-title">{id === null ? 'Create' : 'Save'}</h2>
       <div id="live" hx-post={`${action}/check`} hx-trigger="input delay:400ms from:closest form" hx-include="closest form" hx-target="#checks" hx-swap="outerHTML" hx-sync="this:replace"></div>
-      <Checks problems={problems} advice={advice} />
+      <Checks problems={problems} advice={advice} isBlank={isBlank} />
       <div class="row">
         <button id="do-review" class={reviewed === null ? 'strong' : undefined} type="submit" name="do" value="review">Review changes</button>
         <a class="button" href={id === null ? '/policies' : `/policies/${encodeURIComponent(id)}`}>Discard</a>
@@ -219,7 +221,8 @@ function CheckCard({ problems, advice, id, version, action, reviewed }: EditorPr
 }
 
 /** What keeps the draft from being saved, and what somebody should look at again. Sent alone while a person types. */
-export function Checks({ problems, advice }: Pick<EditorProps, 'problems' | 'advice'>) {
+export function Checks({ problems, advice, isBlank }: Pick<EditorProps, 'problems' | 'advice'> & { isBlank?: boolean }) {
+  if (isBlank === true) return <div id="checks" class="checks" role="status"><p class="muted">Give it a name and a rule.</p></div>
   return (
     <div id="checks" class="checks" role="status">
       {problems.length === 0 ? <p class="sound"><span class="badge good">Can be saved</span></p> : <p class="unsound"><span class="badge bad" safe>{problems.length === 1 ? '1 problem' : `${problems.length} problems`}</span></p>}

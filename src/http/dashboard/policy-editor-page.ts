@@ -207,7 +207,7 @@ async function editor(asked: Asked, id: string | null, ground: Ground, outcome: 
   const readOnly = mayWrite(me.actor.role) ? null : remarkOn(me.actor.role)
   const props: EditorProps = {
     viewer, id, title: ground.stored?.name ?? 'New policy', view: readOnly === null ? state.view : 'form', draft: state.draft, text: state.text ?? '', version: state.version,
-    lastChange: ground.lastChange, problems: isFresh && id === null && state.draft.rules.length === 0 ? [] : problems,
+    lastChange: ground.lastChange, isBlank: isFresh && id === null && state.draft.rules.length === 0, problems,
     rules: { start, shown: RULES_SHOWN, packedBefore: pack(state.draft.rules.slice(0, start)), packedAfter: pack(state.draft.rules.slice(start + RULES_SHOWN)), open: state.open },
     faults: isFresh && id === null ? new Map() : new Map(checked.faults.map(({ field, message }) => [field, message])), advice: policy === null ? [] : adviceOn(policy), focus: outcome.focus,
     call, connections: ground.connections, mayBeForAll: ground.mayBeForAll, knownTools, simulated, range, replayed, reviewed, overtaken, readOnly,
