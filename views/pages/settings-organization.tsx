@@ -3,7 +3,7 @@ import { Html } from '@elysiajs/html'
 import { Badge, Foreign, When } from '../components/facts.tsx'
 import { TextField, type Typed } from '../components/form-fields.tsx'
 import { Csrf } from '../shell.tsx'
-import { shownCount } from '../shown-text.ts'
+import { shownCount, shownText } from '../shown-text.ts'
 import { Suspended, SwitchForm } from './sessions.tsx'
 import { SettingsShell, type SettingsViewer } from './settings.tsx'
 
@@ -121,7 +121,7 @@ export function DeleteOrganizationPage({ viewer, name, typed, counts }: DeleteOr
           <li safe>{counted(counts.connections, 'connection', 'connections')}</li><li safe>{counted(counts.policies, 'policy', 'policies')}</li>
         </ul>
         <p class="muted">The record stays in the database file, where no page shows it any more. Export it first if it is needed.</p>
-        <TextField typed={typed} name="name" label={`To go on, type the name: ${name}`} isNeeded />
+        <TextField typed={typed} name="name" label={`To go on, type the name: ${shownText(name, 120)}`} isNeeded />
         <div class="row"><button class="danger" type="submit">Delete everything</button><a class="button" href={PATH}>Keep it</a></div>
       </form>
     </SettingsShell>

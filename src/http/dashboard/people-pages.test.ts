@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { totpCodes } from '../../crypto/totp.ts'
 import { rawUpstream } from '../../testing/raw-upstream.ts'
 import { eventually, testGateway, toolCall, type TestGateway } from '../../testing/test-gateway.ts'
 
 const OWNER = { email: 'owner@example.com', password: 'correct-horse-battery' }
+
+// Passwords take their time to be checked, and more on a busy machine.
+setDefaultTimeout(30_000)
 
 let gateway: TestGateway
 beforeAll(async () => { gateway = await testGateway() })
