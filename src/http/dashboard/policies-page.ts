@@ -122,7 +122,8 @@ async function movePolicy(asked: Asked, id: string, form: Form): Promise<Respons
   const at = order.indexOf(id)
   const before = by === 'up' ? order[Math.max(0, at - 1)] : (order[at + 2] ?? null)
   const moved = before === id ? { ok: true as const } : await control.policies.move(me.actor, id, before ?? null)
-  return moved.ok ? seeOther(asked.page, `${back(form, { moved: id, by })}#${encodeURIComponent(id)}`) : showPolicies(asked, moved)
+  // No fragment: a browser that goes to one does not give the focus to the button that was pressed.
+  return moved.ok ? seeOther(asked.page, back(form, { moved: id, by })) : showPolicies(asked, moved)
 }
 
 /** What was dragged: `before` names the policy behind it, or `after …` the last one that was shown. */
