@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { createPolicyBook } from '../cache/policy-book.ts'
 import { NewConnection } from '../core/connection.ts'
 import { NewPolicy } from '../core/policy/schema.ts'
 import { actorOf, ORGANIZATION, testControl } from '../testing/test-control.ts'
@@ -73,4 +74,17 @@ test('drafts are judged alone and organization-wide ones first, whatever is stor
   const drafts = [policy('its', { connection: 'github' }), policy('wide', { rules: [{ tool: '*', action: 'deny' }] })]
   const simulated = await control.policies.simulate(owner, { connection: 'github', target: { kind: 'tool', name: 'x' }, policies: drafts })
   expect(simulated).toMatchObject({ ok: true, value: { against: 'draft', decision: { action: 'deny', policy: 'wide', policyId: null } } })
+})
+
+test('heads name what a list names, to whom it names it', async () => {
+  const { control, ports } = await fixture()
+  ports.policyBook = createPolicyBook(ports.policies)
+  await control.connections.create(actorOf('developer'), NewConnection.parse({ slug: 'own-one', upstreamUrl: 'http://127.0.0.1:9/mcp' }))
+  for (const [name, connection, active] of [['all', null, true], ['github', 'github', true], ['own', 'own-one', false]] as const) await control.policies.create(owner, policy(name, { connection, active }))
+  for (const role of ['owner', 'auditor', 'developer'] as const) {
+    const [heads, list] = await Promise.all([control.policies.heads(actorOf(role)), control.policies.list(actorOf(role))])
+    const named = list.ok ? list.value.map(({ id, name, connection, active }) => ({ id, name, connection, active })) : []
+    expect(heads).toEqual({ ok: true, value: named })
+    expect(named).toHaveLength(role === 'developer' ? 1 : 3)
+  }
 })

@@ -49,11 +49,15 @@ export interface SimulationReport {
   omitted?: number
 }
 
+export type PolicyHead = Pick<PolicyView, 'id' | 'name' | 'connection' | 'active'>
+
 export interface PolicyControl extends Rehearsals, PolicyHistory {
   create(actor: Actor, input: NewPolicy): Promise<Result<PolicyView>>
   get(actor: Actor, id: string): Promise<Result<PolicyView>>
   /** All within the actor's reach, in evaluation order. */
   list(actor: Actor): Promise<Result<PolicyView[]>>
+  /** The same by their heads alone: from memory, so that a page which only names them costs little where there are many. */
+  heads(actor: Actor): Promise<Result<PolicyHead[]>>
   /**
    * Replaces the whole policy; what the new one does not say is back at its default. With `expected`, the version that was looked at: refuses
    * with `conflict` when somebody changed the policy since.
@@ -156,7 +160,7 @@ function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'repla
   }
 }
 
-function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | 'simulate' | 'templates'> {
+function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | 'heads' | 'simulate' | 'templates'> {
   return {
     async get(actor, id) {
       const found = await reachPolicy(ports, actor, 'governance.read', id)
@@ -170,6 +174,15 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       if (extent.value === 'all') return ok(policies.map(presentPolicy))
       const slugs = new Set((await reachableConnections(ports.connections, actor, extent.value)).map((connection) => connection.slug))
       return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
+    },
+
+    async heads(actor) {
+      const extent = requireReach(actor, 'governance.read')
+      if (!extent.ok) return extent
+      const { policies } = await ports.policyBook.current(actor.organizationId)
+      const slugs = extent.value === 'all' ? null : new Set((await reachableConnections(ports.connections, actor, extent.value)).map(({ slug }) => slug))
+      const reached = policies.filter(({ connection }) => slugs === null || (connection !== null && slugs.has(connection)))
+      return ok(reached.map(({ id, name, connection, active }) => ({ id, name, connection, active })))
     },
 
     async simulate(actor, simulation) {

@@ -96,7 +96,7 @@ async function showDelete(asked: Asked, slug: string, refusal: Refusal | null): 
   if (!mayEdit(asked)) return refusedPage(asked, refuse('forbidden', `The role ${me.actor.role} may not do this.`))
   const found = await control.connections.get(me.actor, slug)
   if (!found.ok) return refusedPage(asked, found)
-  const [policies, keys, overview] = await Promise.all([control.policies.list(me.actor), control.keys.list(me.actor), pulsesOf(asked)])
+  const [policies, keys, overview] = await Promise.all([control.policies.heads(me.actor), control.keys.list(me.actor), pulsesOf(asked)])
   const own = policies.ok ? policies.value.filter(({ connection }) => connection === slug) : []
   const pulses = overview.ok ? overview.value.connections : {}
   const html = await DeleteConnectionPage({

@@ -43,7 +43,7 @@ function matches({ name, description, state, decision }: ToolView, { q, show }: 
 /** Policies are named; those within the person's reach are led to. */
 async function linked({ me, control }: Asked, tools: ToolView[]): Promise<ShownTool[]> {
   const isNamed = tools.some(({ decision }) => decision.policy !== null)
-  const policies = isNamed ? await control.policies.list(me.actor) : null
+  const policies = isNamed ? await control.policies.heads(me.actor) : null
   const ids = new Map(policies?.ok === true ? policies.value.map(({ name, id }) => [name, id as string]) : [])
   return tools.map(({ decision, ...tool }) => ({ ...tool, decision: { ...decision, policyId: decision.policy === null ? null : (ids.get(decision.policy) ?? null) } }))
 }

@@ -14,7 +14,7 @@ const EXAMPLES = ['search_issues', 'get_customer', 'create_issue', 'update_order
 export async function showPolicyStep(asked: Asked, told: { chosen?: string; refusal?: Refusal } = {}): Promise<Response> {
   const { me, viewer, query, control } = asked
   const connection = await connectionAsked(asked)
-  const policies = await control.policies.list(me.actor)
+  const policies = await control.policies.heads(me.actor)
   if (!policies.ok) return refusedPage(asked, policies)
   const template = templateOf(told.chosen ?? query.get('template'))
   const html = await PolicyStep({

@@ -15,7 +15,7 @@ export async function setupHref(asked: Asked): Promise<string | null> {
   const [first] = connections.value
   if (first === undefined) return '/setup/connection'
   const of = `?${new URLSearchParams({ connection: first.slug })}`
-  const policies = await control.policies.list(me.actor)
+  const policies = await control.policies.heads(me.actor)
   if (policies.ok && !policies.value.some(({ connection }) => connection === null || connections.value.some(({ slug }) => slug === connection))) return `/setup/policy${of}`
   const keys = await control.keys.list(me.actor)
   if (keys.ok && !keys.value.some(({ status }) => status === 'active')) return `/setup/key${of}`
