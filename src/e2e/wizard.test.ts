@@ -22,6 +22,7 @@ describe.skipIf(isLeftOut)('the set-up wizard', () => {
   let scratch: string
   let everything: EverythingServer
   const faults: string[] = []
+  const started: FreshIgris[] = []
 
   beforeAll(async () => {
     pictures = kept ?? mkdtempSync(join(tmpdir(), 'igris-wizard-pages-'))
@@ -32,6 +33,7 @@ describe.skipIf(isLeftOut)('the set-up wizard', () => {
 
   afterAll(async () => {
     await browser?.close()
+    for (const igris of started) await igris.stop()
     await everything?.stop()
     rmSync(scratch, { recursive: true, force: true })
     if (kept === undefined) rmSync(pictures, { recursive: true, force: true })
@@ -70,6 +72,7 @@ describe.skipIf(isLeftOut)('the set-up wizard', () => {
 
   test('leads from the link to the first call, which turns the page green by itself', async () => {
     const igris = await startFreshIgris()
+    started.push(igris)
     const context = await open(igris)
     await context.grantPermissions(['clipboard-read', 'clipboard-write'])
     const page = await context.newPage()
@@ -133,11 +136,11 @@ describe.skipIf(isLeftOut)('the set-up wizard', () => {
     await page.getByRole('heading', { name: 'Observe' }).waitFor()
     await agent.close()
     await context.close()
-    await igris.stop()
   }, 240_000)
 
   test('works without a script, and shows a call that a policy denied as what it is', async () => {
     const igris = await startFreshIgris()
+    started.push(igris)
     const context = await open(igris, { javaScriptEnabled: false })
     const page = await context.newPage()
     await becomeOwner(page, igris)
@@ -167,7 +170,6 @@ describe.skipIf(isLeftOut)('the set-up wizard', () => {
     await page.getByText('locked down').waitFor()
     await agent.close()
     await context.close()
-    await igris.stop()
   }, 240_000)
 
   test('the browser has nothing to complain about but the refusals that it was shown', () => {
