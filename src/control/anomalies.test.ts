@@ -74,6 +74,22 @@ test('an anomaly shows what happened on its connection around it, and not what b
   expect(await control.anomalies.get(actorOf('developer'), ids.spike)).toMatchObject({ ok: false, code: 'not_found' })
 })
 
+test('an anomaly on an own connection shows nothing of an earlier connection of that slug', async () => {
+  const { control, auditLog, clock } = await world()
+  await control.connections.create(actorOf('developer'), NewConnection.parse({ slug: 'reborn', upstreamUrl: 'https://mcp.example.com/mcp', authType: 'none' }))
+  const at = clock.now()
+  const [earlier, spike, call] = await auditLog.append([
+    event(ORGANIZATION, { connection: 'reborn', type: 'tool_call', toolName: 'secret_of_another', timestamp: at - 1000 }), event(ORGANIZATION, { connection: 'reborn', timestamp: at + 1000 }),
+    event(ORGANIZATION, { connection: 'reborn', type: 'tool_call', toolName: 'own', timestamp: at + 500 }),
+  ])
+  const around = async (role: Role) => {
+    const found = await control.anomalies.get(actorOf(role), spike as string)
+    return found.ok ? found.value.around.filter(({ type }) => type !== 'admin').map(({ id }): string => id) : [found.code]
+  }
+  expect(await around('developer')).toEqual([call as string, spike as string])
+  expect(await around('owner')).toEqual([call as string, spike as string, earlier as string])
+})
+
 test('a page holds as many of the wanted state as asked for, past those of the other', async () => {
   const { control, auditLog } = await world()
   const many = await auditLog.append(Array.from({ length: 60 }, () => event(ORGANIZATION, {})))

@@ -50,6 +50,8 @@ export function anomalyControl(ports: AnomalyPorts): AnomalyControl {
     },
 
     async get(actor, id) {
+      const extent = requireReach(actor, 'audit.read')
+      if (!extent.ok) return extent
       const found = await reachAnomalies(ports, actor, [id])
       if (!found.ok) return found
       const [event] = found.value
@@ -58,8 +60,9 @@ export function anomalyControl(ports: AnomalyPorts): AnomalyControl {
       if (anomaly === undefined) return missing('anomaly')
       if (event.connection === null) return ok({ anomaly, around: [] })
       const range = { connection: event.connection, from: event.timestamp - AROUND_BEFORE_MS, to: event.timestamp + AROUND_AFTER_MS }
-      const around = await ports.auditLog.query(actor.organizationId, range, { limit: AROUND_MAX })
-      return around.ok ? ok({ anomaly, around: around.value.items.map(presentAuditEvent) }) : around
+      const [scope, around] = await Promise.all([scopeOf(ports, actor, extent.value), ports.auditLog.query(actor.organizationId, range, { limit: AROUND_MAX })])
+      // Shortly before may have been before this connection: then it was another's of the same slug.
+      return around.ok ? ok({ anomaly, around: around.value.items.filter(scope.isShown).map(presentAuditEvent) }) : around
     },
 
     async acknowledge(actor, ids, note) {
