@@ -76,6 +76,22 @@ test('drafts are judged alone and organization-wide ones first, whatever is stor
   expect(simulated).toMatchObject({ ok: true, value: { against: 'draft', decision: { action: 'deny', policy: 'wide', policyId: null } } })
 })
 
+test('an explanation tells a developer nothing of the policies for all connections but what came of them', async () => {
+  const { control } = await fixture()
+  await control.connections.create(actorOf('developer'), NewConnection.parse({ slug: 'mine', upstreamUrl: 'http://127.0.0.1:9/mcp' }))
+  await control.policies.create(owner, policy('for-all', { rules: [{ tool: 'payroll_*', action: 'deny' }, { tool: '*', action: 'deny', conditions: { 'metadata.incident': 'x' } }] }))
+  await control.policies.create(actorOf('developer'), policy('own', { connection: 'mine', rules: [{ tool: 'other', action: 'deny' }, { tool: '*', action: 'allow' }] }))
+  const ask = async (role: Parameters<typeof actorOf>[0], more = {}) => {
+    const report = await control.policies.simulate(actorOf(role), { connection: 'mine', target: { kind: 'tool', name: 'get' }, explain: true, ...more })
+    return report.ok ? [report.value.rules?.map(({ policy, rule }) => `${policy} ${rule}`), report.value.omitted, report.value.decision.action] : [report.code]
+  }
+  expect(await ask('owner')).toEqual([['for-all 1', 'for-all 2', 'own 1', 'own 2'], 0, 'allow'])
+  expect(await ask('developer')).toEqual([['own 1', 'own 2'], 2, 'allow'])
+  // A draft is the developer's own, whatever it is for.
+  expect(await ask('developer', { policies: [policy('draft')] })).toEqual([['draft 1'], 0, 'allow'])
+  expect(await ask('developer', { change: { id: null, policy: policy('draft', { connection: 'mine' }) } })).toEqual([['own 1', 'own 2'], 2, 'allow'])
+})
+
 test('heads name what a list names, to whom it names it', async () => {
   const { control, ports } = await fixture()
   ports.policyBook = createPolicyBook(ports.policies)

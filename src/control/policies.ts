@@ -196,7 +196,8 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       const compiled = compilePolicies(policies)
       const facts = imaginedFacts(simulation, ports.clock.now())
       if (simulation.explain !== true) return ok({ decision: presentDecision(decide(compiled, facts), against), against })
-      const { decision, rules, omitted } = explain(compiled, facts)
+      // Whoever reaches some connections only does not see the policies for all of them.
+      const { decision, rules, omitted } = explain(compiled, facts, (policy) => extent.value === 'all' || policy.connection !== null || simulation.policies !== undefined)
       return ok({ decision: presentDecision(decision, against), against, rules, omitted })
     },
 

@@ -27,11 +27,13 @@ export const EXPLAINED_MAX = 200
 
 /**
  * The decision, and for each rule before it the first thing that kept it from matching. For people who may see the policies, never for
- * the caller. At most `EXPLAINED_MAX` rules are shown: those that concern the name first, then the others as far as there is room.
+ * the caller; of policies that are not `isSeen`, nothing but how many rules were left out. At most `EXPLAINED_MAX` rules are shown: those that
+ * concern the name first, then the others as far as there is room.
  */
-export function explain(compiled: CompiledPolicies, facts: CallFacts): Explanation {
+export function explain(compiled: CompiledPolicies, facts: CallFacts, isSeen: (policy: CompiledRule['policy']) => boolean = () => true): Explanation {
   const decision = decide(compiled, facts)
-  const asked = rulesAsked(compiled, facts, decision)
+  const all = rulesAsked(compiled, facts, decision)
+  const asked = all.filter(({ policy }) => isSeen(policy))
   const concerned = asked.filter((rule) => rule.kind === facts.target.kind && globOf(rule).test(facts.target.name))
   // The deciding rule stands last and must not fall off the end.
   const shown = new Set(concerned.length > EXPLAINED_MAX ? [...concerned.slice(0, EXPLAINED_MAX - 1), ...concerned.slice(-1)] : concerned)
@@ -41,7 +43,7 @@ export function explain(compiled: CompiledPolicies, facts: CallFacts): Explanati
   }
   const view = new FactView(facts)
   const rules = asked.filter((rule) => shown.has(rule)).map((rule) => verdict(rule, view))
-  return { decision, rules, omitted: asked.length - rules.length }
+  return { decision, rules, omitted: all.length - rules.length }
 }
 
 function rulesAsked(compiled: CompiledPolicies, facts: CallFacts, decision: Decision): CompiledRule[] {
