@@ -80,3 +80,33 @@ test('a suspended connection is not tested: nothing reaches its upstream', async
   expect(await fixture.control.connections.test(owner, 'server')).toMatchObject({ ok: false, code: 'session_suspended' })
   expect(fixture.upstreams.sent).toEqual([])
 })
+
+describe('a server that begins with revision 2026-07-28', () => {
+  /** What the official SDK's server answers to `initialize` when it speaks no earlier revision, and two other forms of the same. */
+  const REFUSALS: [string, ScriptedAnswer][] = [
+    ['400 and an error', { status: 400, headers: [['content-type', 'application/json']], body: '{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"Unsupported"}}' }],
+    ['404', { status: 404 }],
+    ['an error under 200', asJson({ jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'Method not found' } })],
+  ]
+  test.each(REFUSALS)('that refuses "initialize" with %s is asked in its own way, and has no session to end', async (_, refusal) => {
+    const { tested, upstreams } = await probe((request, body) => {
+      const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: { _meta?: Record<string, unknown> } }
+      if (method === 'initialize') return refusal
+      if (params._meta?.['io.modelcontextprotocol/protocolVersion'] !== '2026-07-28' || new Map(request.headers).get('mcp-method') !== method) return { status: 400 }
+      const results: Record<string, object> = {
+        'server/discover': { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'newer', version: '3' } } },
+        'tools/list': { resultType: 'complete', tools: [{ name: 'echo' }], ttlMs: 0, cacheScope: 'private' },
+      }
+      return asJson({ jsonrpc: '2.0', id, result: results[method] })
+    })
+    expect(tested).toMatchObject({ ok: true, value: { ok: true, protocolVersion: '2026-07-28', server: { name: 'newer', version: '3' }, tools: [{ name: 'echo', description: null }] } })
+    expect(upstreams.sent.map(({ method }) => method)).toEqual(['POST', 'POST', 'POST'])
+  })
+
+  test('is not looked for where the credential is refused, and what was said first is told where nothing is spoken', async () => {
+    const refused = await probe(() => ({ status: 401 }))
+    expect([refused.upstreams.sent.length, refused.tested]).toMatchObject([1, { value: { ok: false, error: 'The upstream refuses the credential (HTTP 401).' } }])
+    const silent = await probe(() => ({ status: 404 }))
+    expect(silent.tested).toMatchObject({ value: { ok: false, error: 'The upstream answers "initialize" with HTTP 404.' } })
+  })
+})

@@ -32,6 +32,13 @@ interface ProbePorts {
 /** In place of a caller: no key and no person. */
 const PROBE = 'probe'
 const PROTOCOL_VERSION = '2025-11-25'
+const CLIENT = { name: 'igris', version: '1' }
+/** The first revision without a handshake: each request says itself what `initialize` used to. */
+const MODERN_VERSION = '2026-07-28'
+const ENVELOPE = { 'io.modelcontextprotocol/protocolVersion': MODERN_VERSION, 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/clientInfo': CLIENT }
+const SERVER_INFO = 'io.modelcontextprotocol/serverInfo'
+/** How a server refuses `initialize` that does not have it: by these statuses, or by an error. */
+const UNSPOKEN = new Set([400, 404, 405, 501])
 const PROBE_MS_MAX = 15_000
 const ANSWER_BYTES_MAX = 2 * 1024 * 1024
 const TOOL_PAGES_MAX = 10
@@ -42,6 +49,12 @@ const CAPABILITIES_LENGTH_MAX = 16_384
 /** Why the probe ended, as a sentence for people. */
 class ProbeFailure extends Error {
   override name = 'ProbeFailure'
+  /** The server understood us and said no: it may speak another revision. */
+  readonly isRefusal: boolean
+  constructor(sentence: string, isRefusal = false) {
+    super(sentence)
+    this.isRefusal = isRefusal
+  }
 }
 
 interface Probe {
@@ -50,11 +63,13 @@ interface Probe {
   credential: string | null
   sessionId: string | null
   protocolVersion: string | null
+  isModern: boolean
   signal: AbortSignal
 }
 
 /**
- * `initialize`, `notifications/initialized`, `tools/list`, and the upstream session ended again; all within fifteen seconds. Never throws for what
+ * `initialize`, `notifications/initialized`, `tools/list`, and the upstream session ended again; of a server that has no `initialize` any more,
+ * `server/discover` and `tools/list`. All within fifteen seconds. Never throws for what
  * an upstream does. Once it is cut, nothing more is sent.
  */
 export async function probeUpstream(ports: ProbePorts, connection: Connection, cut: CancelSignal): Promise<{ report: ProbeReport; probed: ProbedTools }> {
@@ -68,7 +83,7 @@ export async function probeUpstream(ports: ProbePorts, connection: Connection, c
   cut.addEventListener('abort', abort)
   try {
     const credential = connection.sealedCredential === null ? null : ports.vault.open(connection.sealedCredential, connection.id)
-    const probe: Probe = { ports, connection, credential, sessionId: null, protocolVersion: null, signal: controller.signal }
+    const probe: Probe = { ports, connection, credential, sessionId: null, protocolVersion: null, isModern: false, signal: controller.signal }
     try {
       probed.secrets = secretsOf(probe)
       await converse(probe, report, probed)
@@ -87,20 +102,15 @@ export async function probeUpstream(ports: ProbePorts, connection: Connection, c
 }
 
 async function converse(probe: Probe, report: ProbeReport, probed: ProbedTools): Promise<void> {
-  const hello = await request(probe, 1, 'initialize', { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: { name: 'igris', version: '1' } })
-  const version = hello.protocolVersion
-  if (typeof version !== 'string') throw new ProbeFailure('The upstream answers "initialize" with something that is not MCP.')
-  probe.protocolVersion = cut(probe, version)
-  report.protocolVersion = probe.protocolVersion
-  const server = objectOf(hello.serverInfo)
-  report.server = { name: textOf(probe, server.name), version: textOf(probe, server.version) }
-  report.capabilities = capabilitiesOf(probe, hello.capabilities)
-  const accepted = await post(probe, { jsonrpc: '2.0', method: 'notifications/initialized' })
-  accepted.body.cancel()
-  if (!('tools' in objectOf(hello.capabilities))) return
+  const capabilities = await greet(probe, report).catch(async (error: unknown) => {
+    if (!(error instanceof ProbeFailure) || !error.isRefusal) throw error
+    // Where it does not know this either, what it said first tells more.
+    return discover(probe, report).catch(() => Promise.reject(error))
+  })
+  if (!('tools' in objectOf(capabilities))) return
   let cursor: unknown
   for (let page = 0; page < TOOL_PAGES_MAX && report.tools.length < TOOLS_MAX; page++) {
-    const listed = await request(probe, 2 + page, 'tools/list', typeof cursor === 'string' ? { cursor } : {})
+    const listed = await request(probe, 3 + page, 'tools/list', typeof cursor === 'string' ? { cursor } : {})
     if (!Array.isArray(listed.tools)) throw new ProbeFailure('The upstream answers "tools/list" with something that is not MCP.')
     for (const tool of listed.tools.slice(0, TOOLS_MAX - report.tools.length)) {
       probed.tools.push(tool)
@@ -113,31 +123,61 @@ async function converse(probe: Probe, report: ProbeReport, probed: ProbedTools):
   }
 }
 
+/** The handshake of the revisions up to 2025-11-25. Resolves to the server's capabilities. */
+async function greet(probe: Probe, report: ProbeReport): Promise<unknown> {
+  const hello = await request(probe, 1, 'initialize', { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: CLIENT })
+  if (typeof hello.protocolVersion !== 'string') throw new ProbeFailure('The upstream answers "initialize" with something that is not MCP.')
+  probe.protocolVersion = cut(probe, hello.protocolVersion)
+  describe(probe, report, hello.serverInfo, hello.capabilities)
+  const accepted = await post(probe, { jsonrpc: '2.0', method: 'notifications/initialized' })
+  accepted.body.cancel()
+  return hello.capabilities
+}
+
+/** What a server that begins with revision 2026-07-28 says of itself. */
+async function discover(probe: Probe, report: ProbeReport): Promise<unknown> {
+  probe.isModern = true
+  probe.sessionId = null
+  probe.protocolVersion = MODERN_VERSION
+  const found = await request(probe, 2, 'server/discover', {})
+  if (!Array.isArray(found.supportedVersions)) throw new ProbeFailure('The upstream answers "server/discover" with something that is not MCP.')
+  describe(probe, report, objectOf(found._meta)[SERVER_INFO], found.capabilities)
+  return found.capabilities
+}
+
+function describe(probe: Probe, report: ProbeReport, serverInfo: unknown, capabilities: unknown): void {
+  const server = objectOf(serverInfo)
+  report.protocolVersion = probe.protocolVersion
+  report.server = { name: textOf(probe, server.name), version: textOf(probe, server.version) }
+  report.capabilities = capabilitiesOf(probe, capabilities)
+}
+
 async function request(probe: Probe, id: number, method: string, params: object): Promise<Record<string, unknown>> {
-  const answer = await post(probe, { jsonrpc: '2.0', id, method, params })
+  const answer = await post(probe, { jsonrpc: '2.0', id, method, params: probe.isModern ? { ...params, _meta: ENVELOPE } : params })
   try {
-    if (answer.status < 200 || answer.status > 299) throw new ProbeFailure(statusSentence(answer.status, method))
+    if (answer.status < 200 || answer.status > 299) throw new ProbeFailure(statusSentence(answer.status, method), UNSPOKEN.has(answer.status))
     if (id === 1) probe.sessionId = headerOf(answer, 'mcp-session-id')
     const message = await readAnswer(answer, id)
     if (message === null) throw new ProbeFailure(`The upstream answers "${method}" with something that is not MCP.`)
-    if (message.error !== undefined) throw new ProbeFailure(`The upstream answers "${method}" with an error: ${textOf(probe, objectOf(message.error).message)}`)
+    if (message.error !== undefined) throw new ProbeFailure(`The upstream answers "${method}" with an error: ${textOf(probe, objectOf(message.error).message)}`, true)
     return objectOf(message.result)
   } finally {
     answer.body.cancel()
   }
 }
 
-function post(probe: Probe, message: object): Promise<UpstreamAnswer> {
-  return send(probe, 'POST', new TextEncoder().encode(JSON.stringify(message)))
+function post(probe: Probe, message: { method: string; [field: string]: unknown }): Promise<UpstreamAnswer> {
+  return send(probe, 'POST', new TextEncoder().encode(JSON.stringify(message)), probe.isModern ? message.method : null)
 }
 
-async function send(probe: Probe, method: 'POST' | 'DELETE', body: Uint8Array | null): Promise<UpstreamAnswer> {
+async function send(probe: Probe, method: 'POST' | 'DELETE', body: Uint8Array | null, mirroredMethod: string | null = null): Promise<UpstreamAnswer> {
   const { connection, credential } = probe
   if (probe.signal.aborted) throw new ProbeFailure(FAILURES.aborted)
   const headers: HeaderList = [['accept', 'application/json, text/event-stream']]
   if (body !== null) headers.push(['content-type', 'application/json'])
   if (probe.sessionId !== null) headers.push(['mcp-session-id', probe.sessionId])
   if (probe.protocolVersion !== null) headers.push(['mcp-protocol-version', probe.protocolVersion])
+  if (mirroredMethod !== null) headers.push(['mcp-method', mirroredMethod])
   if (credential !== null && connection.authType === 'bearer') headers.push(['authorization', `Bearer ${credential}`])
   if (credential !== null && connection.authType === 'header') headers.push([(connection.authHeaderName ?? '').toLowerCase(), credential])
   const timeoutMs = Math.min(connection.timeoutMs, PROBE_MS_MAX)
