@@ -279,6 +279,13 @@ describe('roles', () => {
     expect(await names()).toEqual(['wide', 'theirs', 'renamed'])
   })
 
+  test('a developer without a connection is led to no form that would refuse', async () => {
+    const { ask, control } = await pages()
+    expect((await ask('developer', '/policies')).html).toContain('href="/policies/new"')
+    await control.connections.delete(actorOf('developer'), 'mine')
+    expect((await ask('developer', '/policies')).html).not.toContain('href="/policies/new"')
+  })
+
   test('another organization’s policy looks like none', async () => {
     const { ask, control } = await pages()
     const foreign = await control.policies.create(actorOf('owner', OTHER_ORGANIZATION), NewPolicy.parse({ name: 'foreign', rules: [] }))

@@ -61,7 +61,7 @@ async function showPolicies(asked: Asked, refusal: Refusal | null = null): Promi
   const html = await PoliciesPage({
     viewer, groups: grouped(wanted.slice(page * SHOWN_MAX, (page + 1) * SHOWN_MAX), changes.ok ? changes.value : new Map()), count: wanted.length, total: listed.value.length, filter,
     connections: connections.ok ? connections.value.map(({ slug }) => slug) : [], before: page === 0 ? null : hrefOf(page - 1), after: page >= lastPage ? null : hrefOf(page + 1),
-    mayWrite: mayWrite(me.actor.role), remark: remarkOn(me.actor.role), moved, here: hrefOf(page), deletedCount: deleted.ok ? deleted.value.length : 0,
+    mayWrite: mayWrite(me.actor.role) && (reach(me.actor.role, 'governance.write') === 'all' || (connections.ok && connections.value.length > 0)), remark: remarkOn(me.actor.role), moved, here: hrefOf(page), deletedCount: deleted.ok ? deleted.value.length : 0,
     notice: refusal === null ? (NOTICES[query.get('done') ?? ''] ?? null) : null, alert: refusal?.message ?? null,
   })
   return shown(asked, html, refusal === null ? 200 : statusOf(refusal))
