@@ -35,3 +35,15 @@ test('an empty record gives empty parts', async () => {
   const parts = await sampleRows({ db: record(0), organization: 1, lastRecordedBy: () => 0 }, { from: 0, to: 100, parts: 4, rowsMax: 100 })
   expect(parts.map(({ from, to, weight, rows }) => ({ from, to, weight, rows: rows.length }))).toEqual([0, 25, 50, 75].map((from) => ({ from, to: from + 25, weight: 1, rows: 0 })))
 })
+
+test('however many are asked for, no row is read twice and none from outside the range, and they come from all over it', async () => {
+  const db = record(10_000)
+  db.run('UPDATE audit_events SET organization = 1')
+  for (const rowsMax of [10, 11, 73, 90, 97, 640, 999, 5000, 9990]) {
+    const parts = await sampleOf(db, rowsMax)
+    const seen = parts.flatMap(({ rows }) => rows.map(({ timestamp }) => timestamp))
+    expect([rowsMax, new Set(seen).size]).toEqual([rowsMax, seen.length])
+    expect([rowsMax, seen.length]).toEqual([rowsMax, Math.max(1, Math.floor(rowsMax / 10)) * 10])
+    for (const { rows, from, to } of parts) for (const { timestamp } of rows) expect(timestamp >= Math.floor(from) && timestamp <= Math.ceil(to)).toBe(true)
+  }
+})

@@ -6,6 +6,8 @@ const COLUMNS = 'timestamp, type, status, action, connection, tool_name, princip
 /** Work after which calls get their turn, and rows that are read before the clock is looked at. */
 const TURN_MS = 2
 const CHUNK_ROWS = 250
+/** Neighbours are read together: they lie on one page of the file, and finding a place costs more than reading what lies there. */
+const RUN_ROWS = 8
 
 export interface SampleSource {
   db: Database
@@ -38,7 +40,6 @@ export async function sampleRows(source: SampleSource, range: SampleRange): Prom
 
 function sampleReader({ db, organization }: SampleSource) {
   const many = db.query(`SELECT ${COLUMNS} FROM audit_events NOT INDEXED WHERE id > ? AND id <= ? AND organization = ?`)
-  const one = db.query(`SELECT ${COLUMNS} FROM audit_events WHERE id = ? AND organization = ?`)
   let turnStarted = performance.now()
 
   async function giveTurn(): Promise<void> {
@@ -56,12 +57,17 @@ function sampleReader({ db, organization }: SampleSource) {
       }
       return rows
     },
-    /** Evenly spaced, from the middle of each stretch. */
+    /** Runs of neighbours, evenly spaced, each from the middle of its stretch. */
     async some(low: number, count: number, wanted: number): Promise<SampledRow[]> {
       const rows: SampledRow[] = []
-      for (let number = 0; number < wanted; number++) {
-        for (const row of one.values(low + 1 + Math.floor(((number + 0.5) * count) / wanted), organization)) rows.push(readRow(row))
-        if (number % CHUNK_ROWS === 0) await giveTurn()
+      const runs = Math.ceil(wanted / RUN_ROWS)
+      for (let number = 0; number < runs; number++) {
+        const start = Math.floor((number * count) / runs)
+        const stretch = Math.floor(((number + 1) * count) / runs) - start
+        const length = Math.min(stretch, Math.floor(((number + 1) * wanted) / runs) - Math.floor((number * wanted) / runs))
+        const from = low + start + ((stretch - length) >> 1)
+        for (const row of many.values(from, from + length, organization)) rows.push(readRow(row))
+        if (number % (CHUNK_ROWS / RUN_ROWS | 0) === 0) await giveTurn()
       }
       await giveTurn()
       return rows
