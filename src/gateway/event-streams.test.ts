@@ -211,12 +211,13 @@ test('a cut of a stream is shown as the client asked for refusals to be shown', 
 
 describe('heartbeats', () => {
   /** Relays what `feed` is given, with a heartbeat whenever the test says so. */
-  function relayed() {
+  function relayed({ recordQuestions = async () => {} } = {}) {
     const beats = new Set<() => void>()
     const chunks: (Uint8Array | null)[] = []
     let wake = () => {}
     const registry = createCallRegistry()
     const endings: string[] = []
+    const faults: unknown[] = []
     const call = {
       messages: [{ kind: 'request', idText: '"s"', method: 'tools/call', params: null, era: 'legacy', envelopeVersion: null, bytes: 0 }],
       requestId: 'req_1', header: () => null,
@@ -225,7 +226,7 @@ describe('heartbeats', () => {
       call,
       connection: { denials: 'http' } as Connection,
       awaited: new AwaitedAnswers(call.messages, () => {}),
-      asked: [], recordQuestions: async () => {}, loseSight: () => {},
+      asked: [], recordQuestions, loseSight: () => {},
       underWay: registry.begin(new AbortController().signal),
       answer: {
         status: 200, headers: [],
@@ -243,6 +244,7 @@ describe('heartbeats', () => {
         return () => void beats.delete(beat)
       } },
       conclude: async (ending) => void endings.push(...ending.endings.map(({ status }) => status)),
+      onFault: (error) => void faults.push(error),
       release() {},
     })
     const feed = (text: string | null) => {
@@ -251,8 +253,18 @@ describe('heartbeats', () => {
     }
     const reader = stream.getReader()
     const read = async () => new TextDecoder().decode((await reader.read()).value)
-    return { feed, read, endings, beat: () => beats.forEach((beat) => beat()), isBeating: () => beats.size > 0 }
+    return { feed, read, endings, faults, beat: () => beats.forEach((beat) => beat()), isBeating: () => beats.size > 0 }
   }
+
+  test('stop where the relay itself fails, and the caller is told', async () => {
+    const { feed, read, isBeating, endings, faults } = relayed({ recordQuestions: () => Promise.reject(new TypeError('a bug')) })
+    expect(await read()).toBe(': open\n\n')
+    feed('data: {"jsonrpc":"2.0","id":1,"method":"roots/list"}\n\n')
+    expect(await read()).toContain('"id":"s"')
+    expect(endings).toEqual(['failed'])
+    expect(faults).toHaveLength(1)
+    expect(isBeating()).toBe(false)
+  })
 
   test('come between lines only, and stop with the stream', async () => {
     const { feed, read, beat, isBeating, endings } = relayed()

@@ -182,6 +182,7 @@ async function relayAnswer(gw: Gateway, trail: Trail, answer: UpstreamAnswer, co
     recordQuestions: (questions) => recordQuestions(gw, trail, questions),
     loseSight: () => gw.questions.loseSight(placeOf(trail)),
     conclude: (ending) => concludeStream(gw, trail, ending),
+    onFault: (error) => logFault(gw, trail, error),
     release: () => release(gw, trail),
   })
   return { kind: 'streamed', httpStatus: answer.status, headers: [...relayedHeaders(answer), ['x-accel-buffering', 'no'], ...sessionHeaders], stream }
@@ -236,6 +237,10 @@ function checkRoom(gw: Gateway, connectionId: ConnectionId): Result<void> {
 
 /** A bug or a broken machine: the caller learns nothing but the request id, and the call counts as failed. */
 function failClosed(gw: Gateway, trail: Trail, error: unknown): Refused {
-  gw.log.write('error', 'call failed', { requestId: trail.call.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  logFault(gw, trail, error)
   return refused(trail.tickets === null ? refuse('internal') : refuse('internal', 'The gateway failed on this request. It may have been carried out.'))
+}
+
+function logFault(gw: Gateway, trail: Trail, error: unknown): void {
+  gw.log.write('error', 'call failed', { requestId: trail.call.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
 }

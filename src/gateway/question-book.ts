@@ -108,7 +108,9 @@ export function questionIn(value: unknown): Question | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const { id, method, params } = value as Record<string, unknown>
   if (typeof method !== 'string' || id === undefined || id === null) return null
-  return { id: JSON.stringify(id), method, params: objectOf(params) }
+  // Nothing else is an id in JSON-RPC, and no caller can answer to it; what a server puts there may be too deep to be written.
+  const idText = typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : `(${typeof id})`
+  return { id: idText, method, params: objectOf(params) }
 }
 
 /** What a result asks for before the call can go on (2026-07-28), by the names that its retry answers to. */

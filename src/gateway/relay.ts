@@ -37,6 +37,8 @@ export interface RelayFacts {
   loseSight(): void
   /** Resolves once the ending is on record. Called once: when the last awaited response is about to be passed on, or when the stream ends. */
   conclude(ending: StreamEnding): Promise<void>
+  /** A bug of ours, for the operator: the call ends as failed. */
+  onFault(error: unknown): void
   /** Called once, when nothing more will flow. */
   release(): void
 }
@@ -117,14 +119,18 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
   /** The stream ended before the answer was whole: the client is told in the stream itself, since its status line is long gone. */
   async function endEarly(controller: ReadableStreamDefaultController<Uint8Array>, refusal: Refusal, status: AuditStatus): Promise<void> {
     over()
-    completeLastEvent(controller)
+    try {
+      completeLastEvent(controller)
+    } catch (error) {
+      facts.onFault(error)
+    }
     // What is added below would complete it for the caller.
     await recordQuestions().catch(() => {})
     const isOurDoing = underWay.cutBy !== null
     const quiet = isOurDoing ? null : quietEnding()
     if (awaited.isWaiting && quiet === null) {
       const { form } = shapeRefusal(refusal, call, facts.connection)
-      for (const message of awaited.waiting()) controller.enqueue(ENCODER.encode(`\n\nevent: message\ndata: ${refusalBody(message, refusal, form, call.requestId)}\n\n`))
+      for (const message of awaited.waiting()) enqueueQuietly(controller, ENCODER.encode(`\n\nevent: message\ndata: ${refusalBody(message, refusal, form, call.requestId)}\n\n`))
     }
     awaited.endRest(quiet ?? { status, reason: refusal.message }, { isForAll: isOurDoing })
     await conclude()
@@ -167,7 +173,11 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
         answer.body.cancel()
         if (isOver) return
         if (error instanceof AuditUnavailable) return await endEarly(controller, refuse('audit_unavailable'), 'failed')
-        if (!(error instanceof UpstreamFailure)) throw error
+        if (!(error instanceof UpstreamFailure)) {
+          facts.onFault(error)
+          facts.asked.length = 0
+          return await endEarly(controller, refuse('internal', 'The gateway failed on this answer. The call may have been carried out.'), 'failed')
+        }
         await endEarly(controller, refuse('upstream_unreachable', 'The MCP server broke the stream off before its answer was complete.'), 'upstream_error')
       }
     },
@@ -178,6 +188,15 @@ export function relayEventStream(facts: RelayFacts): ReadableStream<Uint8Array> 
       await conclude()
     },
   }, { highWaterMark: 1 })
+}
+
+/** The caller may have left meanwhile: then nobody is to be told. */
+function enqueueQuietly(controller: ReadableStreamDefaultController<Uint8Array>, bytes: Uint8Array): void {
+  try {
+    controller.enqueue(bytes)
+  } catch {
+    // Closed or cancelled.
+  }
 }
 
 /** The caller may have left while the ending was put on record; then the stream is closed already. */

@@ -108,9 +108,17 @@ async function passed(state: ListState, call: ListCall, bytes: Uint8Array, watch
   const edits: (Edit | null)[] = []
   for (const item of items) edits.push(isObject(item) ? await takeMessage(state, call, item, { ...watching, notices: watching.notices, text: items.length === 1 ? text : null }) : null)
   if (edits.every((edit) => edit === null)) return null
-  const exact = parseKeepingNumbers(text)
-  const changed = (Array.isArray(exact) ? exact : [exact]).map((item: Rpc, index) => edits[index]?.(item) ?? item)
-  return JSON.stringify(Array.isArray(value) ? changed : changed[0])
+  try {
+    const exact = parseKeepingNumbers(text)
+    const changed = (Array.isArray(exact) ? exact : [exact]).map((item: Rpc, index) => edits[index]?.(item) ?? item)
+    return JSON.stringify(Array.isArray(value) ? changed : changed[0])
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    // Nested deeper than can be written again: what was to be changed for the caller's protection is not passed on.
+    if (!watching.isGuarded) return null
+    const refusals = items.map((item) => unreadable(call, isObject(item) ? item.id : null))
+    return JSON.stringify(Array.isArray(value) ? refusals : refusals[0])
+  }
 }
 
 async function takeMessage(state: ListState, call: ListCall, message: Rpc, watching: Watching & { text: string | null }): Promise<Edit | null> {
@@ -141,8 +149,13 @@ async function takeMessage(state: ListState, call: ListCall, message: Rpc, watch
 
 function keep(state: ListState, { connection, caller, trail }: ListCall, request: RpcMessage, text: string): void {
   if (request.era !== 'modern' || trail.call.isBatch) return
-  const exact = parseKeepingNumbers(text) as { result: Rpc }
-  state.cache.keep(connection, caller.principal.id, request, exact.result, state.clock.now())
+  try {
+    const exact = parseKeepingNumbers(text) as { result: Rpc }
+    state.cache.keep(connection, caller.principal.id, request, exact.result, state.clock.now())
+  } catch (error) {
+    // Nested deeper than can be written again, so it cannot be kept.
+    if (!(error instanceof RangeError)) throw error
+  }
 }
 
 async function noteError(state: ListState, { connection }: ListCall, message: Rpc): Promise<void> {
@@ -162,7 +175,9 @@ function listRequests({ trail }: ListCall): Map<unknown, RpcMessage> {
 /** In place of a list that cannot be looked into, where looking is what protects the caller. */
 function unreadable({ connection, trail }: ListCall, id: unknown): Rpc {
   const refusal = refuse('upstream_invalid', `The MCP server behind "${connection.slug}" gave a list of tools that this gateway cannot read, so it is not passed on.`)
-  return JSON.parse(rpcErrorText(JSON.stringify(id ?? null), refusal, trail.call.requestId)) as Rpc
+  // Another kind of id answers nobody, and may be too deep to be written.
+  const idText = typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : 'null'
+  return JSON.parse(rpcErrorText(idText, refusal, trail.call.requestId)) as Rpc
 }
 
 const SHOWN_LEVELS = new Set(['debug', 'info', 'notice', 'warning'])
