@@ -243,7 +243,7 @@ function changedConnection(ports: ConnectionPorts, actor: Actor, old: Connection
     storeArguments: change.storeArguments ?? old.storeArguments,
     hideDeniedTools: change.hideDeniedTools ?? old.hideDeniedTools,
     pinTools: change.pinTools ?? old.pinTools,
-    anomaly: change.anomaly ?? old.anomaly,
+    anomaly: { ...old.anomaly, ...change.anomaly },
     updatedAt: ports.clock.now(),
   }
   if (old.transport === 'stdio') {

@@ -22,14 +22,22 @@ export type DenialStyle = z.infer<typeof DenialStyle>
 export const PinTools = z.enum(['off', 'block'])
 export type PinTools = z.infer<typeof PinTools>
 
-export const AnomalySettings = z.strictObject({
-  enabled: z.boolean().default(true),
+const anomaly = {
+  enabled: z.boolean(),
   /** A window is a spike from this many times the rolling average. */
-  multiplier: z.number().min(1).max(1000).default(3),
+  multiplier: z.number().min(1).max(1000),
   /** Calls per window below which nothing is a spike. */
-  floor: z.number().int().min(1).max(1_000_000).default(20),
-  windowSeconds: z.number().int().min(1).max(3600).default(60),
-  cooldownSeconds: z.number().int().min(0).max(86_400).default(300),
+  floor: z.number().int().min(1).max(1_000_000),
+  windowSeconds: z.number().int().min(1).max(3600),
+  cooldownSeconds: z.number().int().min(0).max(86_400),
+}
+
+export const AnomalySettings = z.strictObject({
+  enabled: anomaly.enabled.default(true),
+  multiplier: anomaly.multiplier.default(3),
+  floor: anomaly.floor.default(20),
+  windowSeconds: anomaly.windowSeconds.default(60),
+  cooldownSeconds: anomaly.cooldownSeconds.default(300),
 })
 export type AnomalySettings = z.infer<typeof AnomalySettings>
 
@@ -133,5 +141,6 @@ export const NewConnection = z.strictObject({
 })
 export type NewConnection = z.infer<typeof NewConnection>
 
-export const ConnectionChange = z.strictObject({ ...fields, anomaly: AnomalySettings }).partial()
+/** What is not named stays as it is, within `anomaly` too: a default here would turn on again what somebody turned off. */
+export const ConnectionChange = z.strictObject({ ...fields, anomaly: z.strictObject(anomaly).partial() }).partial()
 export type ConnectionChange = z.infer<typeof ConnectionChange>

@@ -84,8 +84,13 @@ function issuesOf(error: z.ZodError, unknown: string): Issue[] {
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) issues.push({ path: [...issue.path, key].map(String).join('.'), message: unknown })
     } else {
-      issues.push({ path: issue.path.map(String).join('.'), message: issue.message })
+      issues.push({ path: issue.path.map(String).join('.'), message: isMissing(issue) ? 'is required' : issue.message })
     }
   }
   return issues.slice(0, ISSUES_MAX)
+}
+
+/** JSON has no undefined: what reads so was not sent. The issue itself carries no input. */
+function isMissing(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
 }

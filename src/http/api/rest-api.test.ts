@@ -46,6 +46,15 @@ describe('a round through the API', () => {
     expect((await send('GET', '/connections/github')).status).toBe(404)
   })
 
+  test('leaves the settings of anomalies that a change does not name', async () => {
+    const { send } = await api()
+    await send('POST', '/connections', { ...NEW_CONNECTION, anomaly: { enabled: false, floor: 5 } })
+    const changed = await read(await send('PATCH', '/connections/github', { anomaly: { multiplier: 7 } }))
+    expect(ConnectionView.parse(changed.body.data).anomaly).toEqual({ enabled: false, multiplier: 7, floor: 5, windowSeconds: 60, cooldownSeconds: 300 })
+    expect((await send('PATCH', '/connections/github', { anomaly: { multiplier: 0 } })).status).toBe(400)
+    expect((await send('PATCH', '/connections/github', { anomaly: { colour: 1 } })).status).toBe(400)
+  })
+
   test('creates, replaces, simulates and deletes a policy', async () => {
     const { send, policyBook } = await api()
     await send('POST', '/connections', NEW_CONNECTION)
@@ -162,6 +171,12 @@ describe('an error', () => {
     expect(error.message).not.toBe('')
     expect(error.requestId).toBe(response.headers.get('x-igris-request-id') ?? '')
     if (issue !== null) expect(error.issues?.map(({ path: at }) => at)).toContain(issue)
+  })
+
+  test('for a field that was not sent says that it is required', async () => {
+    const { send } = await api()
+    const { body } = await read(await send('POST', '/api-keys', {})) as { body: { error: unknown } }
+    expect(body.error).toMatchObject({ message: 'The body has a problem: label: is required.', issues: [{ path: 'label', message: 'is required' }] })
   })
 
   test('of a wrong method names the right ones', async () => {
