@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Waits on a loaded machine are long; a condition that holds ends them at once. */
 export const PATIENCE_MS = 30_000
-const isCi = process.env.CI === 'true' || process.env.CI === '1'
+/** Where nothing may be left out. */
+export const isCi = process.env.CI === 'true' || process.env.CI === '1'
 
 export interface Program {
   pid: number
@@ -16,8 +17,8 @@ export interface Program {
 }
 
 /** Starts a program that stays. It never outlives the test run by more than its own timeout. */
-export function startProgram(words: string[], options: { cwd: string; env: Record<string, string> }): Program {
-  const child = Bun.spawn(words, { ...options, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', timeout: 300_000, killSignal: 'SIGKILL' })
+export function startProgram(words: string[], options: { cwd: string; env: Record<string, string>; stdin?: 'ignore' | 'pipe' }): Program {
+  const child = Bun.spawn(words, { stdin: 'ignore', ...options, stdout: 'pipe', stderr: 'pipe', timeout: 300_000, killSignal: 'SIGKILL' })
   let stdout = ''
   let output = ''
   let changed = Promise.withResolvers<void>()
