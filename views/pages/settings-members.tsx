@@ -45,12 +45,14 @@ export interface MembersPageProps {
   invitations: ListedInvitation[]
   beforeHref: string | null
   afterHref: string | null
+  invitedBeforeHref: string | null
+  invitedAfterHref: string | null
   mayManage: boolean
   notice: string | null
   alert: string | null
 }
 
-export function MembersPage({ viewer, members, invitations, beforeHref, afterHref, mayManage, notice, alert }: MembersPageProps) {
+export function MembersPage({ viewer, members, invitations, beforeHref, afterHref, invitedBeforeHref, invitedAfterHref, mayManage, notice, alert }: MembersPageProps) {
   return (
     <SettingsShell title="Members" tab="Members" viewer={viewer} notice={notice} alert={alert}>
       <SettingsHead title="Members" about="The people of this organization, and who is invited." {...(mayManage ? { href: '/settings/members/invite', button: 'Invite' } : {})} />
@@ -59,15 +61,21 @@ export function MembersPage({ viewer, members, invitations, beforeHref, afterHre
           <thead><tr><th>Who</th><th>Role</th><th>Signs in with</th><th>Second factor</th><th class="number">Last seen</th></tr></thead>
           <tbody>{members.map((member) => <MemberRow member={member} now={viewer.now} mayManage={mayManage} />)}</tbody>
         </table>
-        {beforeHref === null && afterHref === null ? '' : <p class="row">{beforeHref === null ? '' : <a class="button" href={beforeHref}>Before</a>}{afterHref === null ? '' : <a class="button" href={afterHref}>More</a>}</p>}
+        <Turns beforeHref={beforeHref} afterHref={afterHref} />
       </section>
-      {invitations.length === 0 ? '' : <Invitations invitations={invitations} viewer={viewer} mayManage={mayManage} />}
+      {invitations.length === 0 ? '' : <Invitations invitations={invitations} viewer={viewer} mayManage={mayManage} beforeHref={invitedBeforeHref} afterHref={invitedAfterHref} />}
       <section class="card">
         <h2>What the roles may do</h2>
         <dl class="facts roles">{Object.entries(ROLES).map(([role, may]) => <><dt safe>{role}</dt><dd safe>{may}</dd></>)}</dl>
       </section>
     </SettingsShell>
   )
+}
+
+/** To the neighbouring pages of a list. */
+function Turns({ beforeHref, afterHref }: { beforeHref: string | null; afterHref: string | null }) {
+  if (beforeHref === null && afterHref === null) return <></>
+  return <p class="row">{beforeHref === null ? '' : <a class="button" href={beforeHref}>Before</a>}{afterHref === null ? '' : <a class="button" href={afterHref}>More</a>}</p>
 }
 
 function MemberRow({ member, now, mayManage }: { member: ListedMember; now: number; mayManage: boolean }) {
@@ -91,9 +99,17 @@ function waysOf({ hasPassword, isLinked }: Pick<ListedMember, 'hasPassword' | 'i
   return isLinked ? 'sign-on' : 'nothing yet'
 }
 
-function Invitations({ invitations, viewer, mayManage }: { invitations: ListedInvitation[]; viewer: SettingsViewer; mayManage: boolean }) {
+interface InvitationsProps {
+  invitations: ListedInvitation[]
+  viewer: SettingsViewer
+  mayManage: boolean
+  beforeHref: string | null
+  afterHref: string | null
+}
+
+function Invitations({ invitations, viewer, mayManage, beforeHref, afterHref }: InvitationsProps) {
   return (
-    <section class="card">
+    <section class="card" id="invited">
       <h2>Invited</h2>
       <table class="stack">
         <thead><tr><th>Address</th><th>Role</th><th class="number">Invited</th><th class="number">Ends</th><th></th></tr></thead>
@@ -109,6 +125,7 @@ function Invitations({ invitations, viewer, mayManage }: { invitations: ListedIn
           ))}
         </tbody>
       </table>
+      <Turns beforeHref={beforeHref} afterHref={afterHref} />
     </section>
   )
 }

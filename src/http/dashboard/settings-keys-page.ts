@@ -55,11 +55,9 @@ async function createKey(asked: Asked, _name: string, form: Form): Promise<Respo
   const picked = new Set([...form.keys()].filter((name) => name.startsWith('on:')).map((name) => name.slice(3)))
   for (const slug of (form.get('connections') ?? '').split(/[\s,]+/)) if (slug !== '') picked.add(slug)
   const values = typedValues(form, ['label', 'scope', 'expires', 'connections'])
-  const days = Number(values.expires)
-  const parsed = NewApiKey.safeParse({
-    label: values.label, scope: values.scope, connections: picked.size === 0 ? null : [...picked],
-    expiresAt: Number.isInteger(days) && days > 0 && days <= 3650 ? isoTime(viewer.now + days * DAY_MS) : null,
-  })
+  const expiresAt = expiryIn(form, viewer.now)
+  if (expiresAt === undefined) return newKeyPage(asked, { typed: { values, faults: { expires: 'is none of the choices' } }, picked, alert: null }, 400)
+  const parsed = NewApiKey.safeParse({ label: values.label, scope: values.scope, connections: picked.size === 0 ? null : [...picked], expiresAt })
   if (!parsed.success) return newKeyPage(asked, { typed: { values, faults: faultsOf(parsed.error) }, picked, alert: null }, 400)
   const created = await control.keys.create(me.actor, parsed.data)
   if (!created.ok) {
@@ -68,6 +66,14 @@ async function createKey(asked: Asked, _name: string, form: Form): Promise<Respo
   }
   const { key, label, scope } = created.value
   return shown(asked, await KeyMadePage({ viewer: settingsViewer(asked), key, label, scope }), 201)
+}
+
+/** Null: never. Undefined for what is no choice: a key without an end is made only for who asks for one. */
+function expiryIn(form: Form, now: number): string | null | undefined {
+  const written = form.get('expires')
+  if (written === '') return null
+  const days = /^\d{1,4}$/.test(written ?? '') ? Number(written) : 0
+  return days >= 1 && days <= 3650 ? isoTime(now + days * DAY_MS) : undefined
 }
 
 async function newKeyPage(asked: Asked, typed: Pick<NewKeyPageProps, 'typed' | 'picked' | 'alert'>, status = 200): Promise<Response> {

@@ -30,10 +30,13 @@ async function showMembers(asked: Asked, refusal: Refusal | null = null): Promis
   const listed = await control.organization.listMembers(me.actor)
   if (!listed.ok) return refusedPage(asked, listed)
   const part = pageOf(listed.value.filter(({ status }) => status === 'active'), query.get('page'), MEMBERS_SHOWN)
+  const invited = pageOf(listed.value.filter(({ status }) => status === 'invited'), query.get('invited'), MEMBERS_SHOWN)
   const href = (page: number) => `/settings/members?page=${page}`
+  const invitedHref = (page: number) => `/settings/members?invited=${page}#invited`
   const html = await MembersPage({
     viewer: settingsViewer(asked), members: await detailsOf(asked, part.shown),
-    invitations: part.page === 1 ? listed.value.filter(({ status }) => status === 'invited') : [],
+    invitations: part.page === 1 ? invited.shown : [],
+    invitedBeforeHref: invited.hasBefore ? invitedHref(invited.page - 1) : null, invitedAfterHref: invited.hasAfter ? invitedHref(invited.page + 1) : null,
     beforeHref: part.hasBefore ? href(part.page - 1) : null, afterHref: part.hasAfter ? href(part.page + 1) : null,
     mayManage: reach(me.actor.role, 'members.write') === 'all', notice: refusal === null ? (NOTICES[query.get('done') ?? ''] ?? null) : null, alert: refusal?.message ?? null,
   })

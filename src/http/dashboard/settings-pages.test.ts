@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { SignedInPerson } from '../../control/sign-in.ts'
+import type { InvitationId } from '../../core/ids.ts'
 import { NewApiKey } from '../../core/key.ts'
 import { SESSION_COOKIE } from '../../core/person-session.ts'
 import type { Role } from '../../core/role.ts'
@@ -54,7 +55,7 @@ test('forms are refused to roles that may not send them', async () => {
   const { ask, keyOf } = await pages()
   const { id } = await keyOf()
   const rows: [path: string, form: Record<string, string>, may: Role[]][] = [
-    ['/settings/keys/new', { label: 'l', scope: 'gateway' }, ['owner', 'admin', 'developer']],
+    ['/settings/keys/new', { label: 'l', scope: 'gateway', expires: '' }, ['owner', 'admin', 'developer']],
     [`/settings/keys/${id}/suspend`, { reason: 'why' }, ['owner', 'admin', 'ciso']],
     [`/settings/keys/${id}/revoke`, {}, ['owner', 'admin']],
     ['/settings/members/invite', { email: 'new@example.com', role: 'developer' }, ['owner', 'admin']],
@@ -114,4 +115,22 @@ test('a page number beyond the list is the last page', async () => {
   for (let count = 0; count < 60; count++) await keyOf(actorOf('owner'), `key ${count}`)
   for (const page of ['2', '999', '2e3']) expect((await ask('owner', `/settings/keys?page=${page}`)).html.match(/<tr>/g)?.length).toBe(11)
   for (const page of ['0', '-1', 'x', '1.5']) expect((await ask('owner', `/settings/keys?page=${page}`)).html.match(/<tr>/g)?.length).toBe(51)
+})
+
+test('a key without an end is made only where that was chosen', async () => {
+  const { ask, control } = await pages()
+  for (const expires of [undefined, 'soon', '0', '-1', '4000', '1e3', ' ']) {
+    expect((await ask('owner', '/settings/keys/new', { label: 'l', scope: 'gateway', ...(expires === undefined ? {} : { expires }) })).status).toBe(400)
+  }
+  for (const expires of ['', '1']) expect((await ask('owner', '/settings/keys/new', { label: `in ${expires}`, scope: 'gateway', expires })).status).toBe(201)
+  const listed = await control.keys.list(actorOf('owner'))
+  expect(listed.ok && listed.value.map(({ label, expiresAt }) => [label, expiresAt === null])).toEqual([['in 1', false], ['in', true]])
+})
+
+test('invitations are shown a page at a time', async () => {
+  const { ask, invitations, clock } = await pages()
+  const one = { organizationId: ORGANIZATION, role: 'auditor' as const, createdBy: 'system', createdAt: clock.now(), expiresAt: clock.now() + 1000 }
+  for (let count = 100; count < 170; count++) await invitations.insert({ ...one, id: `inv_${count}` as InvitationId, email: `i${count}@example.com`, tokenHash: `hash ${count}` })
+  const shown = async (path: string) => (await ask('owner', path)).html.match(/i\d{3}@example\.com</g)?.length
+  expect([await shown('/settings/members'), await shown('/settings/members?invited=2'), await shown('/settings/members?invited=99')]).toEqual([50, 20, 20])
 })
