@@ -1,6 +1,6 @@
 import type { Actor, MetadataValue } from '../core/caller.ts'
-import type { PolicyId } from '../core/ids.ts'
-import { compilePolicies } from '../core/policy/compile.ts'
+import type { OrganizationId, PolicyId } from '../core/ids.ts'
+import { compilePolicies, type CompiledPolicies } from '../core/policy/compile.ts'
 import { decide } from '../core/policy/decide.ts'
 import type { CallFacts, Decision, PolicyTarget } from '../core/policy/decision.ts'
 import { explain, type Explanation } from '../core/policy/explain.ts'
@@ -160,6 +160,18 @@ function policyWrites(ports: PolicyPorts): Pick<PolicyControl, 'create' | 'repla
   }
 }
 
+/** As calls are judged by them: as fresh as the store, without reading and checking all rules again. */
+async function policiesInMemory(ports: PolicyPorts, organizationId: OrganizationId): Promise<readonly Policy[]> {
+  const { policies, broken } = await ports.policyBook.current(organizationId)
+  return broken === null ? policies : ports.policies.list(organizationId)
+}
+
+async function compiledFor(ports: PolicyPorts, organizationId: OrganizationId, { policies, change }: Simulation): Promise<CompiledPolicies> {
+  if (policies !== undefined) return compilePolicies(draftPolicies(policies))
+  if (change !== undefined) return compilePolicies(withChange([...await policiesInMemory(ports, organizationId)], change))
+  return ports.policyBook.current(organizationId)
+}
+
 function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | 'heads' | 'simulate' | 'templates'> {
   return {
     async get(actor, id) {
@@ -170,7 +182,7 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
     async list(actor) {
       const extent = requireReach(actor, 'governance.read')
       if (!extent.ok) return extent
-      const policies = await ports.policies.list(actor.organizationId)
+      const policies = await policiesInMemory(ports, actor.organizationId)
       if (extent.value === 'all') return ok(policies.map(presentPolicy))
       const slugs = new Set((await reachableConnections(ports.connections, actor, extent.value)).map((connection) => connection.slug))
       return ok(policies.filter((policy) => policy.connection !== null && slugs.has(policy.connection)).map(presentPolicy))
@@ -191,9 +203,7 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
       if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
       const against = simulation.policies === undefined && simulation.change === undefined ? 'stored' : 'draft'
-      const stored = simulation.policies === undefined ? await ports.policies.list(actor.organizationId) : []
-      const policies = simulation.policies !== undefined ? draftPolicies(simulation.policies) : simulation.change === undefined ? stored : withChange(stored, simulation.change)
-      const compiled = compilePolicies(policies)
+      const compiled = await compiledFor(ports, actor.organizationId, simulation)
       const facts = imaginedFacts(simulation, ports.clock.now())
       if (simulation.explain !== true) return ok({ decision: presentDecision(decide(compiled, facts), against), against })
       // Whoever reaches some connections only does not see the policies for all of them.

@@ -143,9 +143,10 @@ export function fakeTools(): ToolStore {
 }
 
 /** Remembers for which organizations it was told of a change. */
-export function fakePolicyBook(): PolicyBook & { told: string[] } {
+/** Compiled anew for each who asks, so that it is never stale whoever forgets to tell it. */
+export function fakePolicyBook(policies: Pick<PolicyStore, 'list'>): PolicyBook & { told: string[] } {
   const told: string[] = []
-  return { told, current: () => compilePolicies([]), changed: async (organizationId) => void told.push(organizationId) }
+  return { told, current: async (organizationId) => compilePolicies(await policies.list(organizationId)), changed: async (organizationId) => void told.push(organizationId) }
 }
 
 export function fakeMcpSessions(): McpSessionStore & { rows: Map<string, McpSession> } {

@@ -25,12 +25,13 @@ export async function testControl(options: { upstream?: Parameters<typeof fakeUp
   const sessions = fakeSessions()
   let minted = 0
   const people = fakePeople()
+  const policies = fakePolicies()
   const fakes = {
     clock, ids, sessions, people,
     personSessions: fakePersonSessions(), invitations: fakeInvitations(people), secondFactors: fakeSecondFactors(), oidcIdentities: fakeOidcIdentities(),
     signOns: fakeSignOns(), identityProviders: fakeProviders(),
-    organizations: fakeOrganizations(), keys: fakeKeys(), connections: fakeConnections(), policies: fakePolicies(),
-    policyBook: fakePolicyBook(), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), acknowledgements: fakeAcknowledgements(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
+    organizations: fakeOrganizations(), keys: fakeKeys(), connections: fakeConnections(), policies,
+    policyBook: fakePolicyBook(policies), mcpSessions: fakeMcpSessions(), auditLog: fakeAuditLog(), acknowledgements: fakeAcknowledgements(), callsInFlight: fakeCallsInFlight(), accessChanges: accessChanges(),
     events: createEventBus({ replayMax: 100, queueMax: 50, subscribersMax: 100, boot: 'boot' }),
     upstreams: fakeUpstreams(options.upstream ?? ((): ScriptedAnswer => ({ status: 500 }))),
   }
