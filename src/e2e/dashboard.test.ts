@@ -93,6 +93,16 @@ describe.skipIf(isLeftOut)('the dashboard', () => {
     await page.close()
   }, 60_000)
 
+  test('the list of sessions counts on while it is looked at', async () => {
+    const page = await person.newPage()
+    await page.goto('/sessions')
+    const count = page.locator('#sessions td[data-label=Calls]').first()
+    const before = Number((await count.textContent())?.replaceAll(',', ''))
+    for (let more = 0; more < 3; more++) await agent.callTool('echo', { message: 'counted' })
+    await until('the calls are counted', async () => Number((await count.textContent())?.replaceAll(',', '')), (seen) => seen >= before + 3)
+    await page.close()
+  }, 60_000)
+
   test('the record is filtered by its form, and a call explains its decision', async () => {
     const page = await person.newPage()
     await page.goto('/audit')

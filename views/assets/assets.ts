@@ -6,6 +6,7 @@ import settings from './settings.css' with { type: 'text' }
 import copy from './copy.js' with { type: 'text' }
 import live from './live.js' with { type: 'text' }
 import policiesScript from './policies.js' with { type: 'text' }
+import refresh from './refresh.js' with { type: 'text' }
 import toast from './toast.js' with { type: 'text' }
 import htmx from 'htmx.org/dist/htmx.min.js' with { type: 'text' }
 
@@ -24,6 +25,8 @@ function asset(name: string, ending: string, type: string, text: string): Asset 
 export const STYLES = asset('igris', 'css', 'text/css', [base, overview, connections, policies, settings].join('\n'))
 /** Takes away what a form said it did. */
 export const TOAST = asset('toast', 'js', 'text/javascript', toast)
+/** Keeps the part marked `data-refresh` fresh. */
+export const REFRESH = asset('refresh', 'js', 'text/javascript', refresh)
 export const LIVE = asset('live', 'js', 'text/javascript', live)
 /** Buttons that copy; see `Copied`. */
 export const COPY = asset('copy', 'js', 'text/javascript', copy)
@@ -31,4 +34,4 @@ export const COPY = asset('copy', 'js', 'text/javascript', copy)
 export const POLICIES_SCRIPT = asset('policies', 'js', 'text/javascript', policiesScript)
 export const HTMX = asset('htmx', 'js', 'text/javascript', htmx)
 export const ICON = asset('icon', 'svg', 'image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#a8394a" d="M2 0h12v10l-6 6-6-6z"/></svg>')
-export const ASSETS: readonly Asset[] = [STYLES, LIVE, TOAST, COPY, POLICIES_SCRIPT, HTMX, ICON]
+export const ASSETS: readonly Asset[] = [STYLES, LIVE, REFRESH, TOAST, COPY, POLICIES_SCRIPT, HTMX, ICON]

@@ -7,6 +7,10 @@ declare module '*/copy.js' {
   const text: string
   export default text
 }
+declare module '*/refresh.js' {
+  const text: string
+  export default text
+}
 declare module '*/toast.js' {
   const text: string
   export default text

@@ -1,5 +1,6 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html } from '@elysiajs/html'
+import { REFRESH } from '../assets/assets.ts'
 import { EventHead, EventRow, type EventFacts } from '../components/event-rows.tsx'
 import { Badge, Foreign, When } from '../components/facts.tsx'
 import { Timeline } from '../components/timeline.tsx'
@@ -27,18 +28,22 @@ export interface SessionsPageProps {
   status: string
   sessions: SessionFacts[]
   olderHref: string | null
+  /** Where the list comes from again, to be kept fresh; null for older sessions, which do not move. */
+  freshHref: string | null
+  mayStopAll: boolean
 }
 
-export function SessionsPage({ viewer, status, sessions, olderHref }: SessionsPageProps) {
+export function SessionsPage({ viewer, status, sessions, olderHref, freshHref, mayStopAll }: SessionsPageProps) {
+  const isFresh = freshHref !== null
   return (
-    <Shell title="Sessions" section="Sessions" viewer={viewer}>
+    <Shell title="Sessions" section="Sessions" viewer={viewer} scripts={isFresh ? [REFRESH] : []}>
       <div class="head">
         <div><h1>Sessions</h1><p class="muted">One agent at work on one connection. Suspending one stops its calls at once.</p></div>
         <nav class="choices" aria-label="Status">
           {STATUSES.map(({ value, label }) => <a href={value === '' ? '/sessions' : `/sessions?status=${value}`} aria-current={value === status ? 'true' : undefined} safe>{label}</a>)}
         </nav>
       </div>
-      <section class="card">
+      <section class="card" id="sessions" data-refresh={isFresh ? 'calls' : undefined} hx-get={freshHref ?? undefined} hx-trigger={isFresh ? 'refresh' : undefined} hx-select={isFresh ? '#sessions' : undefined} hx-swap={isFresh ? 'outerHTML' : undefined}>
         {sessions.length === 0 ? <p class="empty"><strong>No sessions here</strong>A session begins with an agent’s first call.</p> : (
           <table class="stack">
             <thead><tr><th>Caller</th><th>Status</th><th>Connection</th><th class="number">Calls</th><th class="number">Started</th><th class="number">Last call</th></tr></thead>
@@ -58,6 +63,7 @@ export function SessionsPage({ viewer, status, sessions, olderHref }: SessionsPa
         )}
       </section>
       {olderHref === null ? '' : <p><a class="button" href={olderHref}>Older sessions</a></p>}
+      {mayStopAll ? <p class="muted small">To stop every agent at once, <a href="/settings/organization/suspend">suspend the organization</a>.</p> : ''}
     </Shell>
   )
 }

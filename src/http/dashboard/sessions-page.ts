@@ -28,7 +28,8 @@ export async function showSessions(asked: Asked): Promise<Response> {
   if (!found.ok) return refusedPage(asked, found)
   const { items, nextCursor } = found.value
   const older = nextCursor === undefined ? null : `/sessions?${new URLSearchParams({ ...(status === null ? {} : { status }), cursor: nextCursor })}`
-  return shown(asked, await SessionsPage({ viewer, status: status ?? '', sessions: items, olderHref: older }))
+  const freshHref = cursor === null ? `/sessions${status === null ? '' : `?status=${status}`}` : null
+  return shown(asked, await SessionsPage({ viewer, status: status ?? '', sessions: items, olderHref: older, freshHref, mayStopAll: reach(me.actor.role, 'kill-switch') === 'all' }))
 }
 
 export async function showSession(asked: Asked, id: string, refusal: Refusal | null = null): Promise<Response> {
