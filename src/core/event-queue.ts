@@ -15,7 +15,7 @@ export class EventQueue implements UpstreamBody {
   #isEnded = false
   #failure: UpstreamFailure | null = null
   #waiter: { resolve: (chunk: Uint8Array | null) => void; reject: (failure: UpstreamFailure) => void } | null = null
-  #drained: (() => void) | null = null
+  #drained: (() => void)[] = []
 
   constructor(onCancel: () => void) {
     this.#onCancel = onCancel
@@ -31,7 +31,7 @@ export class EventQueue implements UpstreamBody {
 
   /** Resolves when what is held was read, or will never be. */
   drained(): Promise<void> {
-    return this.isFull ? new Promise((resolve) => (this.#drained = resolve)) : Promise.resolve()
+    return this.isFull ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve()
   }
 
   /** One message, whose text must be one line. */
@@ -94,8 +94,7 @@ export class EventQueue implements UpstreamBody {
   }
 
   #release(): void {
-    this.#drained?.()
-    this.#drained = null
+    for (const wake of this.#drained.splice(0)) wake()
   }
 }
 

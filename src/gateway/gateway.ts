@@ -8,7 +8,7 @@ import type { CallRegistry } from './calls-in-flight.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { PeopleSignedIn } from './steps/authenticate.ts'
-import type { QuestionBook } from './question-book.ts'
+import type { Question, QuestionBook } from './question-book.ts'
 import type { SessionCloser } from './session-closing.ts'
 import type { SessionRestorer } from './session-restoring.ts'
 import type { TaskOwners } from './task-owners.ts'
@@ -62,6 +62,8 @@ export interface Gateway {
   calls: CallRegistry
   tasks: TaskOwners
   questions: QuestionBook
+  /** Set for a stream that also carries what came as the answer to other calls: true for a question that is on record with one of them. */
+  isOnRecord?(question: Question): boolean
   heartbeats: Heartbeats
   toolLists: ToolLists
   metrics: CallMetrics

@@ -17,13 +17,16 @@ export interface QuestionPorts {
   questions: QuestionBook
   clock: Clock
   limits: { argumentBytesMax: number }
+  /** For a stream that also carries what came as the answer to other calls: whether the question is on record with one of them. */
+  isOnRecord?(question: Question): boolean
 }
 
 /**
  * Puts a server's questions on record, tied to the call whose answer carries them. Resolves before they are passed on; rejects with
  * `AuditUnavailable` where they cannot be, and then they must not. A ping asks nobody anything and is remembered only.
  */
-export async function recordQuestions(ports: QuestionPorts, trail: Trail, questions: Question[]): Promise<void> {
+export async function recordQuestions(ports: QuestionPorts, trail: Trail, asked: Question[]): Promise<void> {
+  const questions = ports.isOnRecord === undefined ? asked : asked.filter((question) => ports.isOnRecord?.(question) !== true)
   const place = placeOf(trail)
   const { cause, details } = causeOf(ports.questions, trail, place)
   const draft = cause.tickets?.[0]?.draft

@@ -5,7 +5,9 @@ import type { Gateway } from '../../gateway/gateway.ts'
 import type { IncomingCall } from '../../gateway/incoming-call.ts'
 import type { Outcome } from '../../gateway/outcome.ts'
 import { handleCall } from '../../gateway/pipeline.ts'
-import { withoutByteOrderMark } from '../../gateway/relay.ts'
+import { mayAsk, questionIn } from '../../gateway/question-book.ts'
+import type { Question } from '../../gateway/question-book.ts'
+import { parseEventData, withoutByteOrderMark } from '../../gateway/relay.ts'
 import { shapeRefusal } from '../../gateway/refusal-shape.ts'
 import type { Trail } from '../../gateway/trail.ts'
 import { refusalResponse } from '../reply.ts'
@@ -15,6 +17,8 @@ import { pause } from './pause.ts'
 
 const MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 const STALL_MS = 30_000
+/** Of answers that wait for the client to read on. */
+const UNSENT_CHARS_MAX = 64 * 1024 * 1024
 const RETRY_MS = 1000
 const RETRY_MS_MAX = 30_000
 /** Streams that end without a word, one after the other, before no other is asked for. */
@@ -44,6 +48,10 @@ export class OldSession {
   #isOver = false
   #isListening = false
   #relayed: UpstreamBody | null = null
+  #sending: Promise<void> = Promise.resolve()
+  #unsent = 0
+  /** Questions on the stream that are on record already, by id. */
+  readonly #recorded = new Map<string, number>()
   readonly #onEnd: () => void
 
   constructor(gw: Gateway, opening: IncomingCall, facts: { id: string; onEnd(): void }) {
@@ -183,11 +191,38 @@ export class OldSession {
     return pumped
   }
 
+  /** One after the other, for as long as the client reads. */
   async #push(text: string): Promise<void> {
     if (text === '') return
-    await this.#room()
-    this.outlet.push(oneLine(text))
-    if (!this.outlet.isOpen) this.#leave()
+    // The calls that these answer are over, so that nothing else bounds them.
+    if (this.#unsent > 0 && this.#unsent + text.length > UNSENT_CHARS_MAX) return this.outlet.cancel()
+    this.#unsent += text.length
+    this.#sending = this.#sending.then(async () => {
+      await this.#room()
+      this.#unsent -= text.length
+      this.#noteQuestion(text)
+      this.outlet.push(oneLine(text))
+      if (!this.outlet.isOpen) this.#leave()
+    })
+    return this.#sending
+  }
+
+  /** What came as the answer to a call of its own is on record with that call. */
+  #noteQuestion(text: string): void {
+    if (!mayAsk(text)) return
+    const value = parseEventData(text)
+    for (const item of Array.isArray(value) ? value : [value]) {
+      const question = questionIn(item)
+      if (question !== null) this.#recorded.set(question.id, (this.#recorded.get(question.id) ?? 0) + 1)
+    }
+  }
+
+  /** True once for each question that went onto the stream and was put on record before. */
+  takeRecorded({ id }: Question): boolean {
+    const count = this.#recorded.get(id) ?? 0
+    if (count > 1) this.#recorded.set(id, count - 1)
+    else this.#recorded.delete(id)
+    return count > 0
   }
 
   /** A client that does not read its stream holds its calls up for a while, then loses the stream. */

@@ -294,3 +294,45 @@ test('an old client reaches an old server, and never sees that one\'s endpoint',
     await older.close()
   }
 })
+
+test('what a server asks within a call is on record once, with that call', async () => {
+  upstream.script = async (request, reply) => {
+    if (request.message.method !== 'tools/call') return answerMcp(request, reply)
+    await reply.openStream()
+    await reply.chunk('data: {"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{}}\n\n')
+    await Bun.sleep(5)
+    await reply.chunk('data: {"jsonrpc":"2.0","id":7,"result":{"content":[]}}\n\n')
+    reply.endChunks()
+  }
+  const client = await connect()
+  await client.initialize()
+  await client.post(toolCall('echo', {}, 7))
+  await client.answer(7)
+  await client.post({ jsonrpc: '2.0', id: 'q', result: { role: 'assistant' } })
+  const rows = await gateway.rows()
+  const call = rows.find(({ toolName }) => toolName === 'echo')
+  expect(rows.filter(({ method }) => method === 'sampling/createMessage').map(({ requestId }) => requestId)).toEqual([call?.requestId ?? ''])
+  expect(rows.find(({ method }) => method === 'response')?.details).toMatchObject({ answers: { requestId: call?.requestId } })
+})
+
+test('a client that reads late gets the answers to all the calls that it sent at once', async () => {
+  const text = 'x'.repeat(700_000)
+  upstream.script = (request, reply) => request.message.method === 'tools/call' ? reply.result({ content: [{ type: 'text', text }] }) : answerMcp(request, reply)
+  const left = new AbortController()
+  clients.push({ leave: () => left.abort() })
+  const response = await gateway.open('demo', null, { method: 'GET', headers: { accept: 'text/event-stream' }, signal: left.signal })
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  let read = ''
+  const readUntil = async (end: () => boolean) => {
+    for (let next = await reader.read(); !next.done; next = end() ? { done: true, value: undefined } : await reader.read()) read += new TextDecoder().decode(next.value)
+  }
+  const endpoint = () => /data: (\/v1\S+)\n/.exec(read)?.[1]
+  await readUntil(() => endpoint() !== undefined)
+  const post = (message: object) => fetch(`${gateway.url}${endpoint()}`, { method: 'POST', body: JSON.stringify(message), headers: { 'content-type': 'application/json', authorization: `Bearer ${gateway.key}` } })
+  await post(INITIALIZE)
+  const ids = Array.from({ length: 20 }, (_, index) => 100 + index)
+  await Promise.all(ids.map((id) => post(toolCall('echo', {}, id))))
+  await eventually(async () => (await gateway.rows()).filter(({ toolName, status }) => toolName === 'echo' && status === 'ok').length === ids.length)
+  await readUntil(() => ids.every((id) => read.includes(`"id":${id},`)))
+  expect(ids.filter((id) => !read.includes(`"id":${id},`))).toEqual([])
+})

@@ -29,13 +29,14 @@ const TELLING = new Set([401, 403, 407])
 export function createOldTransport(gw: Gateway): OldTransport {
   const sessions = new Map<string, OldSession>()
 
-  async function openStream(call: IncomingCall, request: UpstreamRequest): Promise<UpstreamAnswer> {
+  async function openStream(call: IncomingCall, request: UpstreamRequest, onOpen: (session: OldSession) => void): Promise<UpstreamAnswer> {
     const heard = gw.upstreams.send(request)
     const first = await firstWithin(heard, HEAD_WAIT_MS)
     if (first !== null && TELLING.has(first.status)) return first
     const id = gw.ids.randomHex(24)
     const session = new OldSession(gw, call, { id, onEnd: () => sessions.delete(id) })
     sessions.set(id, session)
+    onOpen(session)
     session.outlet.pushRaw(`event: endpoint\ndata: /v1/mcp/${call.slug}?${ENDPOINT_PARAM}=${id}\n\n`)
     // What a server without sessions says on its own stream is for this client, too.
     void heard.then((answer) => (isEventStream(answer) ? session.relay(answer.body) : answer.body.cancel()), () => undefined)
@@ -44,7 +45,10 @@ export function createOldTransport(gw: Gateway): OldTransport {
 
   return {
     isOpening: (call) => call.httpMethod === 'GET' && call.problem === null && NEWER_HEADERS.every((name) => call.header(name) === null),
-    opening: (call) => ({ ...gw, upstreams: { send: (request) => openStream(call, request) } }),
+    opening(call) {
+      let opened: OldSession | null = null
+      return { ...gw, upstreams: { send: (request) => openStream(call, request, (session) => (opened = session)) }, isOnRecord: (question) => opened?.takeRecorded(question) === true }
+    },
     find(id, call) {
       const session = sessions.get(id)
       return session !== undefined && session.isOpenedBy(call) ? session : null
