@@ -47,7 +47,7 @@ import { lockFolder } from './storage/sqlite/folder-lock.ts'
 import { identityProviders } from './sign-on/identity-providers.ts'
 import { checkUpstreamUrl } from './upstream/address.ts'
 import { bridgeEras } from './upstream/bridge/bridge.ts'
-import { cutHeldToo } from './upstream/bridge/cuts.ts'
+import { cutHeldToo, endingWhere } from './upstream/bridge/cuts.ts'
 import { createLegacyOverModern } from './upstream/bridge/legacy-over-modern/translator.ts'
 import { createModernOverLegacy } from './upstream/bridge/modern-over-legacy/translator.ts'
 import { dispatchUpstreams } from './upstream/dispatch.ts'
@@ -194,7 +194,7 @@ export async function openInstallation(config: Config, options: { version: strin
     sessionRegistry: sessions,
     auditLog: storage.auditLog,
     acknowledgements: storage.acknowledgements,
-    callsInFlight: cutHeldToo(calls, bridged, { sessions, connections: stores.connections }),
+    callsInFlight: cutHeldToo(calls, endingWhere([bridged, older, ...(programs === null ? [] : [programs])]), { sessions, connections: stores.connections }),
     accessChanges: accessChanges(),
     authFailures: failures,
     inTurn: turns(),

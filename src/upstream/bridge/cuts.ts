@@ -1,12 +1,12 @@
 import type { CallsInFlight, ConnectionStore, SessionRegistry, SuspensionTarget } from '../../core/ports.ts'
-import type { BridgedUpstreams } from './bridge.ts'
+import type { BridgedUpstreams, Owner } from './bridge.ts'
 
 interface Finders {
   sessions: Pick<SessionRegistry, 'get'>
   connections: Pick<ConnectionStore, 'list'>
 }
 
-/** Calls under way as a switch sees them: it also ends what a bridge holds between two requests of one call, and the sessions for the next. */
+/** Calls under way as a switch sees them: it also ends what is held between two requests of one call, and the sessions for the next. */
 export function cutHeldToo(calls: CallsInFlight, held: Pick<BridgedUpstreams, 'endWhere'>, finders: Finders): CallsInFlight {
   return {
     cut(target, why) {
@@ -16,6 +16,15 @@ export function cutHeldToo(calls: CallsInFlight, held: Pick<BridgedUpstreams, 'e
     },
     track: (facts) => calls.track(facts),
     count: () => calls.count(),
+  }
+}
+
+/** Several that hold something, as one. */
+export function endingWhere(holders: Pick<BridgedUpstreams, 'endWhere'>[]): Pick<BridgedUpstreams, 'endWhere'> {
+  return {
+    endWhere(holds: (owner: Owner) => boolean) {
+      for (const holder of holders) holder.endWhere(holds)
+    },
   }
 }
 

@@ -115,8 +115,8 @@ export class Link<C extends Channel = Channel> {
   /** Sends a caller's notification or its response to a question of the upstream. What the upstream must not see is dropped. */
   tell(member: Member, message: WireMessage): void {
     if (message.method === null) {
-      const key = JSON.stringify(message.id)
-      if (this.#asked.get(key) !== member) return
+      const key = keyOf(message.id)
+      if (key === null || this.#asked.get(key) !== member) return
       this.#asked.delete(key)
       this.channel.write(message.text)
       return
@@ -135,9 +135,9 @@ export class Link<C extends Channel = Channel> {
   }
 
   #cancelFor(member: Member, message: WireMessage): void {
-    const key = JSON.stringify(message.params.requestId)
+    const key = keyOf(message.params.requestId)
     for (const [wireId, waiting] of this.#waiting) {
-      if (!('member' in waiting) || waiting.member !== member || idKeyOf(waiting.exchange.awaited.get(wireId)?.idText) !== key) continue
+      if (!('member' in waiting) || waiting.member !== member || key === null || idKeyOf(waiting.exchange.awaited.get(wireId)?.idText) !== key) continue
       this.channel.write(JSON.stringify({ jsonrpc: '2.0', method: message.method, params: { ...message.params, requestId: wireId } }))
       waiting.exchange.expectLittle(STALL_MS)
     }
@@ -203,12 +203,13 @@ export class Link<C extends Channel = Channel> {
 
   #notifyOwner(message: WireMessage): void {
     if (message.method === 'notifications/cancelled') {
-      const member = this.#asked.get(JSON.stringify(message.params.requestId))
+      const member = this.#asked.get(keyOf(message.params.requestId) ?? '')
       if (member !== undefined) this.#pass(member, message)
       return
     }
     const { progressToken } = message.params
-    const token = JSON.stringify(progressToken)
+    const token = keyOf(progressToken)
+    if (token === null) return
     for (const [wireId, waiting] of this.#waiting) {
       if (!('member' in waiting)) continue
       const own = waiting.exchange.awaited.get(wireId)?.progressToken ?? null
@@ -220,6 +221,9 @@ export class Link<C extends Channel = Channel> {
 
   /** A request of the upstream to its client. */
   #question(message: WireMessage): void {
+    const key = keyOf(message.id)
+    // No answer would have a tie to it.
+    if (key === null) return
     const members = this.#isShared ? this.#busyMembers() : [...this.members]
     const [member] = members
     const isHeard = member !== undefined && (member.exchanges.size > 0 || member.stream !== null)
@@ -228,7 +232,7 @@ export class Link<C extends Channel = Channel> {
     if (member === undefined || members.length > 1 || this.#asked.size >= ASKED_MAX) {
       return this.#answer(message, { error: { code: -32603, message: 'This client cannot be asked now: it is not clear for which of its callers.' } })
     }
-    this.#asked.set(JSON.stringify(message.id), member)
+    this.#asked.set(key, member)
     this.#pass(member, message)
   }
 
@@ -279,6 +283,11 @@ export class Link<C extends Channel = Channel> {
     for (const member of this.members) member.onLinkEnd(this)
     this.members.clear()
   }
+}
+
+/** An id or a progress token as text; null for what is neither. An upstream may put there what is too deep to be written. */
+function keyOf(id: unknown): string | null {
+  return typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : null
 }
 
 /** Ids that mean the same may be written in several ways. */

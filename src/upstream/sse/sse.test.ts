@@ -243,6 +243,32 @@ describe('a session', () => {
     await eventually(() => upstreams.sessionCount() === 0)
   })
 
+  test('ends with its owner, and nothing goes to the server after that', async () => {
+    await open()
+    await open({ principalId: 'key_2' })
+    upstreams.endWhere(({ principalId }) => principalId === 'key_1')
+    await eventually(() => server.streams[0]?.request.isGone)
+    expect(upstreams.sessionCount()).toBe(1)
+    const before = server.posted.length
+    for (const stream of server.streams) await stream.say({ jsonrpc: '2.0', id: 'p', method: 'ping' })
+    await eventually(() => server.posted.length > before)
+    expect(server.posted.slice(before).map(({ path }) => path)).toEqual(['/message?session=1'])
+  })
+
+  test('survives ids and tokens that are none, however deep', async () => {
+    const session = await open()
+    const deep = '['.repeat(50_000) + ']'.repeat(50_000)
+    server.onMessage = async (request, reply, stream) => {
+      if (request.message.method === 'tools/call') {
+        for (const message of [`"id":${deep},"method":"roots/list"`, `"method":"notifications/progress","params":{"progressToken":${deep}}`, `"method":"notifications/cancelled","params":{"requestId":${deep}}`]) {
+          await stream.reply.chunk(`data: {"jsonrpc":"2.0",${message}}\n\n`)
+        }
+      }
+      answerOnStream(request, reply, stream)
+    }
+    expect(JSON.parse(await textOf((await send(call(7), { session })).body))).toMatchObject({ id: 7, result: {} })
+  })
+
   test('ends when the gateway does', async () => {
     await open()
     await open_()

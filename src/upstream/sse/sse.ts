@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { wholeBody } from '../../core/event-queue.ts'
 import { UpstreamFailure, type Log, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../core/ports.ts'
+import type { Owner } from '../bridge/bridge.ts'
 import { Link } from '../link/link.ts'
 import { errorAnswer, LinkSession, readPosted, type Posted } from '../link/session.ts'
 import { isHint, isModern, opensConversation, rereadable, withoutEndpoint } from './detect.ts'
@@ -21,6 +22,8 @@ export interface SseUpstreams extends Upstreams {
   sessionCount(): number
   /** Ends the sessions of a connection: it changed, was suspended or is gone. */
   end(connectionId: string): void
+  /** Ends those of certain owners: nothing goes to their servers any more, not even an answer to a ping. */
+  endWhere(holds: (owner: Owner) => boolean): void
   /** Ends every session and its stream. */
   close(): void
 }
@@ -76,6 +79,10 @@ class SseWay implements SseUpstreams {
 
   end(connectionId: string): void {
     for (const [id, { session }] of [...this.#sessions]) if (session.connectionId === connectionId) this.#drop(id)
+  }
+
+  endWhere(holds: (owner: Owner) => boolean): void {
+    for (const [id, { session, principalId }] of [...this.#sessions]) if (holds({ connectionId: session.connectionId, principalId })) this.#drop(id)
   }
 
   close(): void {

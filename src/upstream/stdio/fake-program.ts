@@ -35,6 +35,7 @@ async function call(id: unknown, { name = '', arguments: args = {}, _meta }: Non
     case 'crash': return process.exit(7)
     case 'silent': return
     case 'raw': return void process.stdout.write(`{"result":{"n":12345678901234567890,"nested":{"id":1}},"jsonrpc":"2.0","id": ${JSON.stringify(id)} }\n`)
+    case 'deep': return void process.stdout.write(`[{"jsonrpc":"2.0","id":1,"result":${'['.repeat(200_000)}${']'.repeat(200_000)}}]\n`)
     case 'chatter':
       process.stdout.write('Welcome!\n\n{"not":"rpc"}\n')
       return void text('after')

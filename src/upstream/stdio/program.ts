@@ -157,11 +157,21 @@ export class Program implements Channel {
     })
     try {
       for await (const chunk of this.#process.stdout) {
-        reader.push(chunk)
+        this.#take(() => reader.push(chunk))
         await this.#listener.hasRoom()
       }
     } catch {
       // The pipe broke: the end of the program tells the rest.
+    }
+  }
+
+  /** A message that cannot be handled ends the program: nobody would read what it writes after it. */
+  #take(read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      this.#context.log.write('error', 'a program wrote what cannot be handled', { connection: this.#launch.slug, pid: this.pid, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      this.kill(new UpstreamFailure('invalid', 'the program wrote what cannot be handled'))
     }
   }
 

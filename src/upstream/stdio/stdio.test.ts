@@ -103,6 +103,24 @@ describe('a session', () => {
     expect(await Promise.all(ids.map((id, index) => call(upstreams, id, 'echo', { message: `m${index}` })))).toEqual(ids.map((_, index) => `m${index}`))
   }, 30_000)
 
+  test('ends with its owner, and its program with it', async () => {
+    const upstreams = pool()
+    const id = await session(upstreams)
+    const pid = Number(await call(upstreams, id, 'pid'))
+    upstreams.endWhere(({ connectionId, principalId }) => connectionId === 'con_1' && principalId === 'key_other')
+    expect(await call(upstreams, id, 'echo', { message: 'still' })).toBe('still')
+    upstreams.endWhere(({ connectionId, principalId }) => connectionId === 'con_1' && principalId === 'key_test')
+    expect((await send(upstreams, tool('echo'), id)).status).toBe(404)
+    await eventually(() => !isAlive(pid))
+  })
+
+  test('whose program writes what cannot be handled gets another one, and nobody waits for the rest', async () => {
+    const upstreams = pool()
+    const id = await session(upstreams)
+    await expect(send(upstreams, tool('deep'), id)).rejects.toMatchObject({ kind: 'invalid' })
+    expect(await call(upstreams, id, 'echo', { message: 'again' })).toBe('again')
+  }, 20_000)
+
   test('takes up where it was, in the words it was opened with, when its program crashed', async () => {
     const upstreams = pool()
     const id = await session(upstreams)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { UpstreamFailure, type Log, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../core/ports.ts'
 import { wholeBody } from '../../core/event-queue.ts'
+import type { Owner } from '../bridge/bridge.ts'
 import { Link } from '../link/link.ts'
 import { errorAnswer, LinkSession, readPosted, Unavailable, type Posted } from '../link/session.ts'
 import { ModernLink } from './modern-link.ts'
@@ -30,6 +31,8 @@ export interface StdioUpstreams extends Upstreams {
   reports(connectionId: string): (ProgramReport & { crashes: number })[]
   /** Ends the programs of a connection and forgets its sessions: it changed or is gone. */
   end(connectionId: string): void
+  /** Ends the sessions of certain owners, and the programs that nobody else uses. */
+  endWhere(holds: (owner: Owner) => boolean): void
   close(): Promise<void>
 }
 
@@ -50,7 +53,7 @@ export function createStdioUpstreams(options: StdioOptions): StdioUpstreams {
 class StdioPool implements StdioUpstreams {
   readonly #options: StdioOptions
   readonly #guard: OrphanGuard
-  readonly #sessions = new Map<string, { session: LinkSession<Program>; usedAt: number; address: string }>()
+  readonly #sessions = new Map<string, { session: LinkSession<Program>; usedAt: number; address: string; principalId: string }>()
   readonly #links = new Map<AnyLink, { launch: Launch; usedAt: number }>()
   readonly #shared = new Map<string, Link<Program>>()
   readonly #ended = new Map<string, Program[]>()
@@ -86,6 +89,10 @@ class StdioPool implements StdioUpstreams {
     const running = [...this.#links].filter(([, { launch }]) => launch.connectionId === connectionId).map(([link]) => link.channel)
     const crashes = this.#restarts.count(connectionId)
     return [...running, ...(this.#ended.get(connectionId) ?? [])].sort((a, b) => b.startedAt - a.startedAt).map((program) => ({ ...program.report(), crashes }))
+  }
+
+  endWhere(holds: (owner: Owner) => boolean): void {
+    for (const [id, { session, principalId }] of [...this.#sessions]) if (holds({ connectionId: session.connectionId, principalId })) this.#drop(id, session)
   }
 
   end(connectionId: string): void {
@@ -130,7 +137,7 @@ class StdioPool implements StdioUpstreams {
       onUsed: (used) => this.#touch(used),
     })
     this.#makeRoomForSession()
-    this.#sessions.set(session.id, { session, usedAt: Date.now(), address: request.url })
+    this.#sessions.set(session.id, { session, usedAt: Date.now(), address: request.url, principalId: request.principalId })
     try {
       const answer = await session.post(posted, request)
       // A program that refuses to be initialized is spoken to without a session, or not at all.
