@@ -78,6 +78,8 @@ export function readDraft(draft: PolicyDraft): ReadDraft {
   const parsed = NewPolicy.safeParse(value)
   const known = new Set(faults.map(({ field }) => field))
   for (const issue of parsed.error?.issues ?? []) {
+    // No more are shown, and looking up the field of each of 100,000 would hold everybody up.
+    if (faults.length >= FAULTS_MAX) break
     const field = fieldAt(draft, issue.path)
     const message = issue.code === 'unrecognized_keys' ? `unknown field ${issue.keys.join(', ')}` : issue.message
     if (!known.has(field)) faults.push({ field, message })

@@ -10,7 +10,7 @@ export const POLICY_CHARS_MAX = 1024 * 1024
 export const RULES_MAX = 1000
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
-const oneLine = (max: number) => z.string().trim().min(1).max(max).refine((text) => !CONTROL.test(text), 'must be one line without control characters')
+const oneLine = (max: number) => z.string().trim().min(1).max(max).refine((text) => !CONTROL.test(text) && text.isWellFormed(), 'must be one line without control characters')
 // A lone surrogate is no character: such a glob could not match what goes upstream.
 const glob = (max: number) => z.string().min(1).max(max).refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
 
