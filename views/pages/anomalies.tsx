@@ -76,7 +76,7 @@ function Row({ anomaly, now, canAcknowledge }: { anomaly: AnomalyFacts; now: num
       <td class="lead"><a href={`/anomalies/${encodeURIComponent(anomaly.id)}`} safe>{kindOf(anomaly)}</a>{figures(anomaly) === '' ? '' : <span class="muted small" safe>{` ${figures(anomaly)}`}</span>}</td>
       <td class="wide">{anomaly.toolName === null ? '' : <Foreign text={anomaly.toolName} lengthMax={80} />}</td>
       <td class="muted wide"><Foreign text={anomaly.principal.label} lengthMax={60} /></td>
-      <td class="muted">{anomaly.connection === null ? '' : <Foreign text={anomaly.connection} />}</td>
+      <td class="muted wide">{anomaly.connection === null ? '' : <Foreign text={anomaly.connection} />}</td>
       <td class="side"><Badge state={acknowledged === null ? 'open' : 'acknowledged'} /></td>
       <td class="number muted side"><When at={anomaly.timestamp} now={now} /></td>
     </tr>

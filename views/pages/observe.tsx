@@ -3,6 +3,7 @@ import { Html } from '@elysiajs/html'
 import { EventHead, EventRow, type EventFacts } from '../components/event-rows.tsx'
 import { Foreign } from '../components/facts.tsx'
 import { CallsPlot, LatencyPlot, PlotTable, type PlotPart } from '../components/plot.tsx'
+import { Standing, type Concern } from '../components/standing.tsx'
 import { Shell, type Viewer } from '../shell.tsx'
 import { shownCount, shownMs } from '../shown-text.ts'
 
@@ -16,6 +17,7 @@ export interface ObservePageProps {
   viewer: Viewer
   range: string
   ranges: { value: string; label: string }[]
+  concerns: Concern[]
   figures: { from: string; to: string; calls: number; denied: number; failed: number; anomalies: number; p50: number | null; p99: number | null; sampledOneIn: number }
   parts: PlotPart[]
   tools: BusyFacts[]
@@ -24,7 +26,7 @@ export interface ObservePageProps {
 }
 
 export function ObservePage(props: ObservePageProps) {
-  const { viewer, range, ranges, figures, parts, tools, callers, latest } = props
+  const { viewer, range, ranges, concerns, figures, parts, tools, callers, latest } = props
   return (
     <Shell title="Observe" section="Observe" viewer={viewer} isLive>
       <div class="head">
@@ -33,6 +35,7 @@ export function ObservePage(props: ObservePageProps) {
           {ranges.map(({ value, label }) => <a href={`/?range=${value}`} aria-current={value === range ? 'true' : undefined} safe>{label}</a>)}
         </nav>
       </div>
+      <Standing concerns={concerns} />
       <Tiles figures={figures} />
       {figures.sampledOneIn > 1 ? <p class="muted small" safe>{`Estimated from a sample: up to ${figures.sampledOneIn} events stand behind each that was read. Choose a shorter range for exact figures.`}</p> : ''}
       <div class="pair">
@@ -46,13 +49,15 @@ export function ObservePage(props: ObservePageProps) {
           <LatencyPlot parts={parts} />
           <PlotTable parts={parts} />
         </section>
-        <Busiest title="Busiest tools" column="Tool" filter="tool" rows={tools} />
-        <Busiest title="Busiest callers" column="Caller" filter="q" rows={callers} />
       </div>
       <section class="card">
         <div class="title"><h2>Risk by hour</h2><span class="muted small">the last 24 hours, UTC</span></div>
         <div id="risk" class="risk" hx-get="/risk" hx-trigger="load" hx-swap="innerHTML"><p class="empty"><a href="/risk">Show the map of connections and hours</a></p></div>
       </section>
+      <div class="pair">
+        <Busiest title="Busiest tools" column="Tool" filter="tool" rows={tools} />
+        <Busiest title="Busiest callers" column="Caller" filter="q" rows={callers} />
+      </div>
       <section class="card">
         <div class="title">
           <h2>Latest calls</h2>
@@ -76,7 +81,7 @@ function Tiles({ figures }: Pick<ObservePageProps, 'figures'>) {
   const perMinute = calls / minutes
   return (
     <dl class="tiles">
-      <div><dd><span safe>{perMinute === 0 || perMinute >= 10 ? shownCount(Math.round(perMinute)) : perMinute.toFixed(perMinute < 0.1 ? 2 : 1)}</span> <small safe>{`of ${shownCount(calls)}`}</small></dd><dt>Calls per minute</dt></div>
+      <div><dd><span safe>{perMinute === 0 || perMinute >= 10 ? shownCount(Math.round(perMinute)) : perMinute.toFixed(perMinute < 0.1 ? 2 : 1)}</span> <small safe>{`${shownCount(calls)} in all`}</small></dd><dt>Calls per minute</dt></div>
       <div><dd class={denied > 0 ? 'is-bad' : ''}><span safe>{shownCount(denied)}</span> <small safe>{share(denied, calls)}</small></dd><dt>Denied</dt></div>
       <div><dd class={failed > 0 ? 'is-warn' : ''}><span safe>{shownCount(failed)}</span> <small safe>{share(failed, calls)}</small></dd><dt>Failed</dt></div>
       <div><dd class={anomalies > 0 ? 'is-warn' : ''} safe>{shownCount(anomalies)}</dd><dt>Anomalies</dt></div>

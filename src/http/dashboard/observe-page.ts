@@ -5,6 +5,7 @@ import { SHELL_HEADERS } from '../../../views/shell.tsx'
 import { FEED_ROWS } from './live-calls.ts'
 import type { PageTable } from './page-table.ts'
 import { refusedPage, shown, type Asked } from './shown.ts'
+import { standingOf } from './standing.ts'
 
 export const OBSERVE_PAGES: PageTable = {
   shown: [[/^\/$/, showObserve], [/^\/feed$/, showFeed], [/^\/feed\/live$/, followFeed], [/^\/risk$/, showRisk]],
@@ -25,14 +26,16 @@ export async function showObserve(asked: Asked): Promise<Response> {
   const { me, viewer, query, control } = asked
   const { value, minutes, parts } = RANGES.find((range) => range.value === query.get('range')) ?? RANGES[1]
   const to = viewer.now
-  const [overview, latest] = await Promise.all([
+  const [overview, latest, standing] = await Promise.all([
     control.observe.overview(me.actor, { from: to - minutes * MINUTE_MS, to, parts }),
     control.audit.query(me.actor, { type: 'tool_call' }, { limit: FEED_ROWS }),
+    standingOf(asked),
   ])
   if (!overview.ok) return refusedPage(asked, overview)
   if (!latest.ok) return refusedPage(asked, latest)
+  if (!standing.ok) return refusedPage(asked, standing)
   const { tools, callers, parts: shownParts, ...figures } = overview.value
-  return shown(asked, await ObservePage({ viewer, range: value, ranges: [...RANGES], figures, parts: shownParts, tools, callers, latest: latest.value.items }))
+  return shown(asked, await ObservePage({ viewer, range: value, ranges: [...RANGES], concerns: standing.value, figures, parts: shownParts, tools, callers, latest: latest.value.items }))
 }
 
 /** The list of calls alone, for a page that is open. */
