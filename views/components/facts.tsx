@@ -9,7 +9,7 @@ export function When({ at, now }: { at: string | null; now: number }) {
 
 const GOOD = new Set(['ok', 'active', 'healthy'])
 const BAD = new Set(['denied', 'suspended', 'failed', 'upstream_error', 'timeout', 'unauthorized', 'forbidden', 'failing'])
-const PLAIN = new Set(['completed', 'in_flight', 'disabled', 'quiet'])
+const PLAIN = new Set(['completed', 'in_flight', 'disabled', 'quiet', 'acknowledged'])
 
 /** A state in words, with a shape and a colour that say the same. */
 export function Badge({ state }: { state: string }) {
@@ -21,7 +21,10 @@ export function OnOff({ isOn }: { isOn: boolean }) {
   return <span class={`badge ${isOn ? 'good' : 'plain'}`}>{isOn ? 'on' : 'off'}</span>
 }
 
-/** Text that somebody else wrote, kept from turning what stands around it. */
-export function Foreign({ text, lengthMax }: { text: string; lengthMax?: number }) {
-  return <bdi dir="auto" safe>{shownText(text, lengthMax)}</bdi>
+const WHOLE_MAX = 500
+
+/** Text that somebody else wrote, kept from turning what stands around it. What is cut is on hover. */
+export function Foreign({ text, lengthMax = 160 }: { text: string; lengthMax?: number }) {
+  if (text.length <= lengthMax) return <bdi dir="auto" safe>{shownText(text, lengthMax)}</bdi>
+  return <bdi dir="auto" title={shownText(text, Math.max(WHOLE_MAX, lengthMax))} safe>{`${shownText(text.slice(0, lengthMax), lengthMax)}…`}</bdi>
 }

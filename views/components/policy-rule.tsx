@@ -24,13 +24,13 @@ export function RuleSentence({ fields }: { fields: RuleFields }) {
   const isLimited = max !== '' || windowSeconds !== ''
   return (
     <span class="sentence">
-      <ActionBadge action={action} />
-      <span class="target"><span class="muted" safe>{shownText(kind, 20)}</span> {glob === '' ? <em class="muted">no name yet</em> : <code safe>{shownText(glob, 120)}</code>}</span>
+      <ActionBadge action={action} />{' '}
+      <span class="target"><span class="muted" safe>{shownText(kind, 20)}</span> {glob === '' ? <em class="muted">no name yet</em> : <code safe>{shownText(glob, 120)}</code>}</span>{' '}
       {conditions.length === 0 ? '' : <span class="muted">when </span>}
-      {conditions.slice(0, CONDITIONS_SHOWN).map((row, index) => <>{index === 0 ? '' : <span class="muted"> and </span>}<ConditionWords row={row} /></>)}
+      {conditions.slice(0, CONDITIONS_SHOWN).map((row, index) => <>{index === 0 ? '' : <span class="muted"> and </span>}<ConditionWords row={row} />{' '}</>)}
       {conditions.length > CONDITIONS_SHOWN ? <span class="muted" safe>{` and ${conditions.length - CONDITIONS_SHOWN} more`}</span> : ''}
-      {when.trim() === '' ? '' : <span><span class="muted">{conditions.length === 0 ? 'when' : 'and'} </span><code safe>{shownText(when.replace(/\s+/g, ' '), 120)}</code></span>}
-      {isLimited ? <span class="limit" safe>{shownText(`at most ${max === '' ? '?' : max} in ${windowWords(windowSeconds)} per ${per}`, 80)}</span> : ''}
+      {when.trim() === '' ? '' : <span><span class="muted">{conditions.length === 0 ? 'when' : 'and'} </span><code safe>{shownText(when.replace(/\s+/g, ' '), 120)}</code></span>}{' '}
+      {isLimited ? <span class="limit" safe>{shownText(`at most ${max === '' ? '?' : max} in ${windowWords(windowSeconds)} per ${per}`, 80)}</span> : ''}{' '}
       {reason === '' ? '' : <q safe>{shownText(reason, 160)}</q>}
     </span>
   )

@@ -30,7 +30,7 @@ export function AuditPage({ viewer, filter, choices, events, olderHref, exportQu
     <Shell title="Audit" section="Audit" viewer={viewer} alert={alert}>
       <div class="head">
         <div><h1>Audit</h1><p class="muted">Everything that was asked, and what became of it.</p></div>
-        {exportQuery === null ? '' : <div class="row"><a class="button" href={`/api/v1/audit-events/export?${exportQuery}format=csv`}>Export CSV</a><a class="button" href={`/api/v1/audit-events/export?${exportQuery}format=jsonl`}>JSONL</a></div>}
+        {exportQuery === null ? '' : <div class="row"><a class="button" href={`/api/v1/audit-events/export?${exportQuery}format=csv`}>Export as CSV</a><a class="button" href={`/api/v1/audit-events/export?${exportQuery}format=jsonl`}>Export as JSON lines</a></div>}
       </div>
       <AuditFilterForm filter={filter} choices={choices} />
       <section class="card">
@@ -54,7 +54,7 @@ function AuditFilterForm({ filter, choices }: Pick<AuditPageProps, 'filter' | 'c
       <Text name="from" label="From (UTC)" value={filter.from} placeholder="2026-01-31" />
       <Text name="to" label="To (UTC)" value={filter.to} placeholder="2026-01-31T12:00:00Z" />
       {kept.map((name) => <Text name={name} label={name === 'traceId' ? 'Trace' : 'Session'} value={filter[name]} />)}
-      <div class="submit"><button class="strong" type="submit">Filter</button>{Object.keys(filter).length === 0 ? '' : <a href="/audit">Clear</a>}</div>
+      <div class="submit"><button type="submit">Filter</button>{Object.keys(filter).length === 0 ? '' : <a href="/audit">Clear</a>}</div>
     </form>
   )
 }
@@ -179,7 +179,7 @@ function EventFactsList({ event, now }: { event: EventPageProps['event']; now: n
 }
 
 function Json({ title, note, value }: { title: string; note?: string; value: unknown }) {
-  if (value === undefined || value === null) return <></>
+  if (value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)) return <></>
   return (
     <section class="card">
       <h2 safe>{title}</h2>

@@ -76,8 +76,8 @@ export function ConnectionFrame({ viewer, connection, tab, mayEdit, notice, aler
       <div class="head">
         <h1><Foreign text={connection.name} lengthMax={80} /></h1>
         <Badge state={connection.suspended ? 'suspended' : connection.enabled ? 'active' : 'disabled'} />
-        <nav class="choices" aria-label="This connection">{tabs.map(([name, href]) => <a href={href} aria-current={name === tab ? 'page' : undefined}>{name}</a>)}</nav>
       </div>
+      <nav class="tabs" aria-label="This connection">{tabs.map(([name, href]) => <a href={href} aria-current={name === tab ? 'page' : undefined}>{name}</a>)}</nav>
       {children}
     </Shell>
   )
@@ -116,6 +116,7 @@ export function ConnectionPage(props: ConnectionPageProps) {
           {maySwitch ? <SwitchForm path={path} isSuspended={connection.suspended} csrfToken={viewer.csrfToken} consequence={`Calls of everybody to ${connection.slug} under way are cut, and none reaches it until somebody resumes it.`} /> : <p class="muted">Your role may look, not switch.</p>}
         </section>
       </div>
+      <section class="card"><h2>How it behaves</h2><Behaviour connection={connection} /></section>
       {programs === null ? '' : <Programs programs={programs} now={viewer.now} />}
       <section class="card">
         <div class="title"><h2>Latest calls</h2><a href={`/audit?${new URLSearchParams({ connection: connection.slug, type: 'tool_call' })}`}>In the record</a></div>
@@ -147,13 +148,20 @@ function Facts({ viewer, connection, endpoint, health }: ConnectionPageProps) {
             {connection.caPem === null ? '' : <><dt>Certificates</dt><dd>of its own, besides the system’s</dd></>}
           </>
         )}
-      <dt>Timeout</dt><dd safe>{shownMs(connection.timeoutMs)}</dd>
-      <dt>Denials</dt><dd>{connection.denials === 'http' ? 'as an error' : 'as a tool result'}</dd>
-      <dt>Denied tools</dt><dd>{connection.hideDeniedTools ? 'left out of lists' : 'listed, and refused when called'}</dd>
-      <dt>Changed tools</dt><dd>{connection.pinTools === 'block' ? 'blocked until accepted' : 'reported, and let through'}</dd>
-      <dt>Arguments</dt><dd>{connection.storeArguments ? 'on record, masked' : 'not on record'}</dd>
       <dt>Made</dt><dd><When at={connection.createdAt} now={viewer.now} /></dd>
       <dt>Changed</dt><dd><When at={connection.updatedAt} now={viewer.now} /></dd>
+    </dl>
+  )
+}
+
+function Behaviour({ connection }: { connection: ConnectionFacts }) {
+  return (
+    <dl class="facts in-two">
+      <div><dt>Timeout</dt><dd safe>{shownMs(connection.timeoutMs)}</dd></div>
+      <div><dt>Denials</dt><dd>{connection.denials === 'http' ? 'as an error' : 'as a tool result'}</dd></div>
+      <div><dt>Denied tools</dt><dd>{connection.hideDeniedTools ? 'left out of lists' : 'listed, and refused when called'}</dd></div>
+      <div><dt>Changed tools</dt><dd>{connection.pinTools === 'block' ? 'blocked until accepted' : 'reported, and let through'}</dd></div>
+      <div><dt>Arguments</dt><dd>{connection.storeArguments ? 'on record, masked' : 'not on record'}</dd></div>
     </dl>
   )
 }
@@ -226,7 +234,7 @@ export interface DeletePageProps {
 export function DeleteConnectionPage({ viewer, connection, policies, policyCount, keys, calls, alert }: DeletePageProps) {
   return (
     <ConnectionFrame viewer={viewer} connection={connection} tab="Delete" mayEdit alert={alert}>
-      <form class="card" method="post" action={`${pathOf(connection.slug)}/delete`}>
+      <form class="card narrow edge" method="post" action={`${pathOf(connection.slug)}/delete`}>
         <h2>Delete this connection?</h2>
         <p>This cannot be undone. At once:</p>
         <ul>

@@ -166,7 +166,7 @@ export function DecisionBadge({ action }: { action: keyof typeof DECISION_WORDS 
 function Changed({ tool, viewer }: { tool: ShownTool; viewer: Viewer }) {
   if (tool.difference.length === 0) return <p class="small muted">It changed <When at={tool.changedAt} now={viewer.now} />, and is as it was again.</p>
   return (
-    <details>
+    <details open>
       <summary>What changed {tool.changedAt === null ? '' : <When at={tool.changedAt} now={viewer.now} />}</summary>
       <dl class="difference">
         {tool.difference.map(({ path, before, after }) => (

@@ -97,10 +97,10 @@ function ConnectionTable({ viewer, connections, beforeHref, afterHref }: Connect
             <tr>
               <td class="lead"><a href={`/connections/${encodeURIComponent(connection.slug)}`}><Foreign text={connection.name} lengthMax={80} /></a></td>
               <td class="side"><Badge state={connection.health} /></td>
-              <td class="muted"><code safe>{connection.slug}</code></td>
+              <td class="muted slug"><code safe>{connection.slug}</code></td>
               <td class="muted side" safe>{connection.transport}</td>
               <td class="number" data-label="Calls" safe>{shownCount(connection.calls)}</td>
-              <td class="number muted" data-label="Failed" safe>{shownCount(connection.failed)}</td>
+              <td class="number muted side" data-label="Failed" safe>{shownCount(connection.failed)}</td>
               <td class="number muted wide" data-label="Last call">{connection.lastCallAt === null ? <span>–</span> : <When at={connection.lastCallAt} now={viewer.now} />}</td>
             </tr>
           ))}

@@ -95,7 +95,7 @@ function Group({ group, mayWrite, viewer, moved }: PoliciesPageProps & { group: 
   const { connection, count, policies } = group
   return (
     <section class="card group" aria-label={connection ?? 'Every connection'}>
-      <div class="title"><h2>{connection === null ? 'Every connection' : <>Connection <a href={`/connections/${encodeURIComponent(connection)}`} safe>{connection}</a></>}</h2><span class="muted small">{connection === null ? 'asked first' : 'asked after those for every connection'}</span></div>
+      <div class="title"><h2>{connection === null ? 'Every connection' : <>Connection <a href={`/connections/${encodeURIComponent(connection)}`} safe>{connection}</a></>}</h2><span class="muted small">{connection === null ? 'asked first' : 'asked next'}</span></div>
       <ol class="policies" start={policies[0]?.place ?? 1}>
         {policies.map((policy) => <Row policy={policy} count={count} mayWrite={mayWrite} now={viewer.now} moved={moved} />)}
       </ol>
@@ -110,17 +110,19 @@ function Row({ policy, count, mayWrite, now, moved }: { policy: ListedPolicy; co
   const focus = !isMoved ? null : moved?.by === 'up' ? (policy.place === 1 ? 'down' : 'up') : moved?.by === 'down' ? (policy.place === count ? 'up' : 'down') : null
   return (
     <li id={policy.id} class={`policy${isMoved ? ' is-moved' : ''}`} data-id={policy.id}>
-      {mayWrite ? <span class="grip" aria-hidden="true"></span> : ''}
+      {mayWrite && count > 1 ? <span class="grip" aria-hidden="true"></span> : ''}
       <span class="ordinal" safe>{String(policy.place)}</span>
       <span class="name"><a href={path}><Foreign text={policy.name} lengthMax={80} /></a><span class="muted small" safe>{ruleWords(policy.rules)}</span></span>
       <span class={`badge ${MARKS[policy.state]}`}>{policy.state}</span>
       <span class="muted small changed"><When at={policy.changedAt} now={now} />{policy.changedBy === null ? '' : <span> by <bdi safe>{shownText(policy.changedBy, 60)}</bdi></span>}</span>
       {mayWrite ? (
         <span class="acts">
+          {count === 1 ? '' : <>
           <button class="icon up" type="submit" formaction={`${path}/move`} name="by" value="up" disabled={policy.place === 1} autofocus={focus === 'up'} aria-label={`Ask ${shownText(policy.name, 80)} earlier`} title="Earlier"></button>
           <button class="icon down" type="submit" formaction={`${path}/move`} name="by" value="down" disabled={policy.place === count} autofocus={focus === 'down'} aria-label={`Ask ${shownText(policy.name, 80)} later`} title="Later"></button>
+          </>}
           <button class="small" type="submit" formaction={`${path}/switch`} name="to" value={isOn ? 'off' : 'on'} aria-label={`${isOn ? 'Switch off' : 'Switch on'} ${shownText(policy.name, 80)}`}>{isOn ? 'Switch off' : 'Switch on'}</button>
-          <a class="button small danger" href={`${path}/delete`} aria-label={`Delete ${shownText(policy.name, 80)}`}>Delete</a>
+          <a class="button small quiet" href={`${path}/delete`} aria-label={`Delete ${shownText(policy.name, 80)}`}>Delete</a>
         </span>
       ) : ''}
     </li>
@@ -162,7 +164,7 @@ export function DeletePolicyPage({ viewer, id, name, connection, version, rules,
     <Shell title={`Delete ${name}`} section="Policies" viewer={viewer} alert={alert}>
       <p class="crumb"><a href="/policies">Policies</a></p>
       <div class="head"><h1>Delete <Foreign text={name} lengthMax={80} />?</h1></div>
-      <section class="card narrow">
+      <section class="card narrow edge">
         <p safe>{`Its ${rules === 1 ? 'rule is' : `${rules} rules are`} not asked any more, for ${connection === null ? 'every connection' : connection}. Calls that start afterwards are decided by the policies that remain.`}</p>
         {isLastOfReach ? <p class="warn-text">No other policy is left for it: a connection to which no policy applies denies every tool.</p> : ''}
         <p class="muted">It can be restored from its history.</p>

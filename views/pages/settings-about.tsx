@@ -87,7 +87,7 @@ export function RetentionPage({ viewer, installation, mayExport }: InstallationP
           {mayExport ? (
             <>
               <p class="muted">The whole record of this organization. To take along a part, set the filter in <a href="/audit">Audit</a> first and export there.</p>
-              <div class="row"><a class="button" href="/api/v1/audit-events/export?format=jsonl" download="">JSON lines</a><a class="button" href="/api/v1/audit-events/export?format=csv" download="">CSV</a></div>
+              <div class="row"><a class="button" href="/api/v1/audit-events/export?format=jsonl" download="">Export as JSON lines</a><a class="button" href="/api/v1/audit-events/export?format=csv" download="">Export as CSV</a></div>
             </>
           ) : <p class="muted">Your role may not export the record.</p>}
         </section>
