@@ -9,7 +9,7 @@ import { ok, refuse } from '../core/result.ts'
 import type { SampleServer } from '../demo/sample-server.ts'
 import type { Command, ExitCode, Invocation } from './command.ts'
 import { EXIT } from './command.ts'
-import { ensureOwner, readResult } from './door.ts'
+import { ensureOwner, readResult, type NewOwner } from './door.ts'
 import { nextFreePort } from './free-port.ts'
 import { FOLDER_FLAGS } from './help.ts'
 import { plain, sayRefusal } from './print.ts'
@@ -61,11 +61,11 @@ async function runDemo(invocation: Invocation, config: Config): Promise<ExitCode
   const { startSampleServer } = await import('../demo/sample-server.ts')
   const sample = startSampleServer()
   try {
-    const key = await furnish(invocation, config, igris.value, sample)
-    if (!key.ok) return sayRefusal(terminal, isJson, key)
+    const furnished = await furnish(config, igris.value, sample)
+    if (!furnished.ok) return sayRefusal(terminal, isJson, furnished)
     const running = await startListening(igris.value, config)
     if (!running.ok) return sayRefusal(terminal, isJson, running)
-    showDemo(invocation, config, { url: running.value.url, key: key.value })
+    showDemo(invocation, config, { url: running.value.url, ...furnished.value })
     await untilSignal(terminal, signals)
     await running.value.stop('signal')
     return EXIT.ok
@@ -76,10 +76,16 @@ async function runDemo(invocation: Invocation, config: Config): Promise<ExitCode
   }
 }
 
-/** Connection, policy and key, through the same API that everybody uses. Answers the key. */
-async function furnish(invocation: Invocation, config: Config, igris: Igris, sample: SampleServer): Promise<Result<string>> {
+interface Furnished {
+  key: string
+  /** Null in a folder that was kept: whoever made it has the password. */
+  owner: NewOwner | null
+}
+
+/** Owner, connection, policy and key, through the same API that everybody uses. */
+async function furnish(config: Config, igris: Igris, sample: SampleServer): Promise<Result<Furnished>> {
   const { STARTER_POLICY } = await import('../demo/starter-policy.ts')
-  const owned = await ensureOwner(config, { ...invocation.terminal, say: () => {} }, igris)
+  const owned = await ensureOwner(config, { say: () => {} }, igris)
   if (!owned.ok) return owned
   const send = async <T>(method: string, path: string, body: unknown) =>
     readResult<T>(await igris.api(new Request(`http://localhost/api/v1${path}`, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })))
@@ -94,7 +100,7 @@ async function furnish(invocation: Invocation, config: Config, igris: Igris, sam
   if (!policy.ok && policy.code !== 'conflict') return policy
   const key = await send<{ key: string }>('POST', '/api-keys', { label: SLUG })
   if (!key.ok) return key
-  return typeof key.value?.key === 'string' ? ok(key.value.key) : refuse('internal')
+  return typeof key.value?.key === 'string' ? ok({ key: key.value.key, owner: owned.value.owner }) : refuse('internal')
 }
 
 /** What to type to run this program again. */
@@ -102,19 +108,25 @@ function programName(): string {
   return /^bun/.test(basename(process.execPath)) ? 'bun src/main.ts' : process.execPath
 }
 
-function showDemo({ terminal, isJson }: Invocation, config: Config, { url, key }: { url: string; key: string }): void {
+function showDemo({ terminal, isJson }: Invocation, config: Config, { url, key, owner }: Furnished & { url: string }): void {
   const base = url.replace(/\/$/, '')
   const endpoint: Endpoint = { url: `${base}/v1/mcp/${SLUG}`, key, name: 'igris-demo' }
   const allowed = curlLine(endpoint, { tool: 'search_orders', args: { status: 'open' } })
   const denied = curlLine(endpoint, { tool: 'delete_customer', args: { id: 'C-12' } })
   const clients = clientSnippets(endpoint).filter(({ id }) => PRINTED.has(id)).map((snippet) => ({ client: snippet.client, where: snippet.where, text: onOneLine(snippet) }))
   if (isJson) {
-    terminal.out(JSON.stringify({ data: { url: base, folder: config.data, connection: SLUG, mcpUrl: endpoint.url, key, curl: { allowed, denied }, clients } }))
+    terminal.out(JSON.stringify({ data: { url: base, folder: config.data, owner, connection: SLUG, mcpUrl: endpoint.url, key, curl: { allowed, denied }, clients } }))
     return
   }
   terminal.say(`Igris ${VERSION} at ${base}, with a sample MCP server behind the connection "${SLUG}".\n`)
   terminal.out(['Call a tool:', '', `  ${allowed}`, '', 'Call one that the policy denies:', '', `  ${denied}`, ''].join('\n'))
   for (const { client, where, text } of clients) terminal.out(`${client} (${where}):\n\n  ${text}\n`)
   terminal.out(`See both on record:\n\n  ${programName()} audit list --data ${plain(config.data)}\n`)
+  terminal.out(`Or look at the dashboard: ${base}/\n${signInLine(owner)}`)
   terminal.say('Ctrl-C stops.')
+}
+
+function signInLine(owner: NewOwner | null): string {
+  if (owner === null) return ''
+  return `\n  E-mail    ${plain(owner.email)}\n  Password  ${owner.password ?? 'the one of IGRIS_ADMIN_PASSWORD'}\n`
 }

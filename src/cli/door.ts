@@ -91,13 +91,19 @@ function requestInit(method: string, body: unknown): RequestInit {
 }
 
 /** Makes the first organization and its owner where there is none, so that the command line alone can run everything. */
-export async function ensureOwner(config: Config, terminal: Terminal, igris: Igris): Promise<Result<{ isNew: boolean }>> {
-  if ((await igris.setupUrl()) === null) return ok({ isNew: false })
+export async function ensureOwner(config: Config, terminal: Pick<Terminal, 'say'>, igris: Igris): Promise<Result<{ isNew: boolean; owner: NewOwner | null }>> {
+  if ((await igris.setupUrl()) === null) return ok({ isNew: false, owner: null })
   const { password, owner } = ownerFor(config)
   const made = await igris.createOwner(owner)
   if (!made.ok) return made
   sayOwner(terminal, owner.email, password)
-  return ok({ isNew: true })
+  return ok({ isNew: true, owner: { email: owner.email, password } })
+}
+
+/** The password only where it was made up here: nobody else knows it. */
+export interface NewOwner {
+  email: string
+  password: string | null
 }
 
 function ownerFor(config: Config): { password: string | null; owner: { email: string; password: string; organization: string } } {
@@ -106,7 +112,7 @@ function ownerFor(config: Config): { password: string | null; owner: { email: st
   return { password: config.adminPassword === undefined ? generated : null, owner }
 }
 
-function sayOwner(terminal: Terminal, email: string, password: string | null): void {
+function sayOwner(terminal: Pick<Terminal, 'say'>, email: string, password: string | null): void {
   terminal.say(`The data folder was empty: it is set up now, with the owner ${email}.`)
   if (password !== null) terminal.say(`Password of the owner, shown only now: ${password}`)
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const binary = await igrisBinary()
   folder = mkdtempSync(join(tmpdir(), 'igris-e2e-demo-'))
   demo = startProgram([binary, 'demo', '--port', '0'], { cwd: folder, env: freshEnvironment(folder) })
-  await demo.line(/audit list --data \S+\n/)
+  await demo.line(/^ {2}Password +\S+\n/m)
 }, 120_000)
 
 afterAll(async () => {
@@ -66,6 +66,15 @@ describe.skipIf(isWithout('curl'))('the printed curl lines', () => {
     for (const word of ['search_orders', 'delete_customer', 'denied']) expect(record).toContain(word)
   }, 60_000)
 })
+
+test('the printed address and password open the dashboard', async () => {
+  const url = printed(/^Or look at the dashboard: (\S+)$/m)
+  const body = new URLSearchParams({ email: printed(/^ {2}E-mail +(\S+)$/m), password: printed(/^ {2}Password +(\S+)$/m) })
+  const answer = await fetch(new URL('/login', url), { method: 'POST', body, redirect: 'manual', headers: { origin: new URL(url).origin } })
+  expect(answer.status).toBe(303)
+  const page = await fetch(url, { headers: { accept: 'text/html', cookie: answer.headers.get('set-cookie')?.split(';')[0] ?? '' } })
+  expect(await page.text()).toContain('<h1>Observe</h1>')
+}, 60_000)
 
 describe('the printed client snippets', () => {
   test.each(['Cursor', 'VS Code'])('%s', async (client) => {

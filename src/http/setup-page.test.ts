@@ -3,6 +3,7 @@ import type { OrganizationStore, PersonStore } from '../core/ports.ts'
 import { makeControl } from '../control/control.ts'
 import { testControl } from '../testing/test-control.ts'
 import { fakeOrganizations, fakePeople } from '../testing/fake-stores.ts'
+import { showSignIn } from './dashboard/sign-in-page.ts'
 import { setupRoutes, setupToken } from './setup-page.tsx'
 
 const TOKEN = 'a-token-that-nobody-guesses'
@@ -35,6 +36,16 @@ describe('the set-up page', () => {
     expect(await control.setup.createOwner({ organization: 'B', email: 'b@example.com', password: 'password' })).toMatchObject({ ok: false, code: 'conflict' })
     expect(auditLog.events.map(({ method }) => method)).toEqual(['member.create'])
     expect(JSON.stringify(auditLog.events)).not.toMatch(/correct horse|hash of/)
+  })
+
+  test('is pointed to by the sign-in, while nobody could sign in', async () => {
+    const { control, submit } = await fixture()
+    const signInPage = async () => (await showSignIn({ control, publicUrl: undefined }, {
+      request: new Request('http://localhost/login'), path: '/login', requestId: 'req_1', origin: { requestId: 'req_1', ip: null, userAgent: null },
+    } as never)).text()
+    expect(await signInPage()).toContain('Open the set-up link')
+    await submit(FORM)
+    expect(await signInPage()).not.toContain('set-up link')
   })
 
   test('signs the owner in, where it can, and goes on to the first connection', async () => {

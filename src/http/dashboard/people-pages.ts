@@ -7,7 +7,7 @@ import { personFromRequest } from './person-from-request.ts'
 import { showInvitation, showSignIn, submitCode, submitInvitation, submitSignIn } from './sign-in-page.ts'
 
 export interface PeoplePagesDeps {
-  control: Pick<Control, 'signIn' | 'account' | 'invitations' | 'oidc' | 'signOn'>
+  control: Pick<Control, 'signIn' | 'account' | 'invitations' | 'oidc' | 'signOn' | 'setup'>
   clock: { now(): number }
   publicUrl: string | undefined
   nextRequestId(): string

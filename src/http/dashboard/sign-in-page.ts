@@ -10,15 +10,19 @@ import { signOnChoices } from './oidc-page.ts'
 import { pageResponse, readForm, retryHeader, safeNext, seeOther, statusOf, type PageRequest } from './page.ts'
 
 export interface SignInPageDeps {
-  control: Pick<Control, 'signIn' | 'invitations' | 'signOn'>
+  control: Pick<Control, 'signIn' | 'invitations' | 'signOn' | 'setup'>
   publicUrl: string | undefined
 }
+
+/** Whoever comes here first has typed the address that was printed, and missed the link below it. */
+const NOBODY_YET = 'Nobody can sign in yet: this Igris has no owner. Open the set-up link that it printed when it started.'
 
 export async function showSignIn({ control }: SignInPageDeps, page: PageRequest): Promise<Response> {
   const next = safeNext(new URL(page.request.url).searchParams.get('next'))
   const token = readSessionToken(page.request.headers)
   if (token !== null && (await control.signIn.resolve(token)) !== null) return seeOther(page, next)
-  return pageResponse(page, 200, await SignInPage({ email: '', next, alert: null, ...(await signOnChoices({ control }, next)) }))
+  const alert = (await control.setup.isNeeded()) ? NOBODY_YET : null
+  return pageResponse(page, 200, await SignInPage({ email: '', next, alert, ...(await signOnChoices({ control }, next)) }))
 }
 
 export async function submitSignIn(deps: SignInPageDeps, page: PageRequest): Promise<Response> {
