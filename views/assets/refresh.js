@@ -24,13 +24,8 @@
   }
 
   const source = new EventSource('/feed/live')
-  let isFirst = true
-  source.addEventListener('calls', () => {
-    // The first tells what the page shows already.
-    isDue = !isFirst
-    isFirst = false
-    wake()
-  })
+  // Also the first: something may have been called between the page and it.
+  source.addEventListener('calls', () => { isDue = true; wake() })
   source.addEventListener('ended', () => source.close())
   for (const name of ['visibilitychange', 'focusout', 'pointerout']) document.addEventListener(name, () => setTimeout(wake))
 })()
