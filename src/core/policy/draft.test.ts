@@ -110,7 +110,7 @@ test('of very many faults only some are looked up', () => {
   // Each of 40,000 looked up among 40,000 would be a matter of many seconds.
   const conditions = Array.from({ length: 40_000 }, (_, index) => ({ path: `nope${index}`, operator: '$eq', type: 'text', value: 'x' }))
   const { policy, faults } = readDraft(draft([{ ...EMPTY_RULE, glob: '*', conditions }]))
-  expect([policy, faults.length, faults[0]?.field]).toEqual([null, 200, 'rules.0.conditions.0.path'])
+  expect([policy, faults.length, faults[1]?.field]).toEqual([null, 200, 'rules.0.conditions.0.path'])
 })
 
 test('half a character is no part of a name or a reason', () => {
