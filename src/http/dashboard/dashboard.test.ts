@@ -123,3 +123,18 @@ test('paths of other doors are not the pages’', () => {
   for (const path of ['/api/v1', '/v1/mcp/linear', '/healthz', '/login', '/auditors', '/connectionsx', '/setup']) expect([path, isDashboardPath(path)]).toEqual([path, false])
   for (const path of ['/', '/feed', '/audit', '/audit/evt_1', '/assets/x.css']) expect([path, isDashboardPath(path)]).toEqual([path, true])
 })
+
+test('the first page says first whether all is well, and else leads to what is not', async () => {
+  const { ask, control, auditLog } = await pages()
+  expect((await ask('auditor', '/')).html).toContain('All well')
+  await auditLog.append([event(ORGANIZATION, { type: 'anomaly', method: 'rate_spike' }), ...Array.from({ length: 3 }, () => event(ORGANIZATION, { status: 'timeout' }))])
+  const { html } = await ask('auditor', '/')
+  expect(html).toContain('<a class="badge bad" href="/connections?state=failing">1 connection failing</a>')
+  expect(html).toContain('<a class="badge warn" href="/anomalies">1 open anomaly</a>')
+  expect(html).not.toContain('All well')
+  await control.killSwitch.suspendConnection(actorOf('owner'), 'linear', 'looks odd')
+  const stopped = (await ask('auditor', '/')).html
+  expect(stopped).toContain('1 connection suspended')
+  expect(stopped).not.toContain('failing</a>')
+  expect((await ask('developer', '/')).html).toContain('All well')
+})
