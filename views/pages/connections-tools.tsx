@@ -28,6 +28,8 @@ export interface ToolsPageProps {
   /** Those of this page. */
   tools: ShownTool[]
   counts: { all: number; matching: number; waiting: number }
+  /** Stands for what is new or changed, as it is now. */
+  waiting: string
   filter: { q: string; show: string }
   /** How the last list ended; null when none was asked for since the start. */
   lastList: { at: string; outcome: string; tools: number; hidden: number; notice: string | null } | null
@@ -38,8 +40,25 @@ export interface ToolsPageProps {
   alert: string | null
 }
 
+/** How much of the differences fits into a page: an upstream may change all of its tools, and everything in them. */
+interface DifferenceBounds {
+  perTool: number
+  charsMax: number
+}
+
+const DIFFERENCES_SHOWN = 100
+const DIFFERENCE_CHARS = 20_000
+
+function boundsOf(tools: readonly ShownTool[]): DifferenceBounds {
+  const changed = tools.filter(({ state }) => state === 'changed')
+  const perTool = Math.max(2, Math.floor(DIFFERENCES_SHOWN / Math.max(1, changed.length)))
+  const count = changed.reduce((sum, { difference }) => sum + Math.min(perTool, difference.length), 0)
+  return { perTool, charsMax: Math.max(60, Math.min(1000, Math.floor(DIFFERENCE_CHARS / (2 * Math.max(1, count))))) }
+}
+
 export function ToolsPage(props: ToolsPageProps) {
   const { viewer, connection, mayEdit, tools, counts, report } = props
+  const differences = boundsOf(tools)
   return (
     <ConnectionFrame viewer={viewer} connection={connection} tab="Tools" mayEdit={mayEdit} notice={props.notice} alert={props.alert}>
       {report === null ? '' : <Report report={report} />}
@@ -52,7 +71,7 @@ export function ToolsPage(props: ToolsPageProps) {
             {tools.length === 0 ? <p class="empty"><strong>None of them matches</strong>Change the filter, or <a href={`${pathOf(connection.slug)}/tools`}>show all</a>.</p> : (
               <table class="stack tools">
                 <thead><tr><th>Tool</th><th>Policies say</th><th>Why</th></tr></thead>
-                <tbody>{tools.map((tool) => <ToolRow tool={tool} {...props} />)}</tbody>
+                <tbody>{tools.map((tool) => <ToolRow tool={tool} differences={differences} {...props} />)}</tbody>
               </table>
             )}
             <Pages beforeHref={props.beforeHref} afterHref={props.afterHref} />
@@ -102,10 +121,10 @@ function Filter({ connection, filter, counts }: ToolsPageProps) {
   )
 }
 
-function AcceptAll({ viewer, connection, counts }: ToolsPageProps) {
+function AcceptAll({ viewer, connection, counts, waiting }: ToolsPageProps) {
   return (
     <form class="card row accept" method="post" action={`${pathOf(connection.slug)}/tools/accept`}>
-      <Csrf token={viewer.csrfToken} />
+      <Csrf token={viewer.csrfToken} /><input type="hidden" name="waiting" value={waiting} />
       <p class="grow" safe>{`${counts.waiting === 1 ? '1 tool is' : `${counts.waiting} tools are`} new or changed since somebody looked.`}</p>
       <a class="button" href={`${pathOf(connection.slug)}/tools?show=changed`}>Show what changed</a>
       <button type="submit" name="all" value="yes">Accept all of them</button>
@@ -121,7 +140,7 @@ function LastList({ viewer, lastList }: ToolsPageProps) {
 const STATE_WORDS = { new: 'new', changed: 'changed', removed: 'removed' } as const
 const DECISION_BADGE = { allow: 'ok', deny: 'denied', alert: 'alert', depends: 'depends' } as const
 
-function ToolRow({ tool, viewer, connection, mayEdit }: ToolsPageProps & { tool: ShownTool }) {
+function ToolRow({ tool, differences, viewer, connection, mayEdit }: ToolsPageProps & { tool: ShownTool; differences: DifferenceBounds }) {
   const { decision } = tool
   return (
     <tr>
@@ -130,7 +149,7 @@ function ToolRow({ tool, viewer, connection, mayEdit }: ToolsPageProps & { tool:
         {tool.state === 'known' ? '' : <> <span class={`badge ${tool.state === 'removed' ? 'plain' : 'warn'}`}>{STATE_WORDS[tool.state]}</span></>}
         {tool.blocked ? <> <span class="badge bad">blocked</span></> : ''}
         {tool.description === null ? '' : <div class="muted small description"><Foreign text={tool.description} lengthMax={240} /></div>}
-        {tool.state === 'changed' ? <Changed tool={tool} viewer={viewer} /> : ''}
+        {tool.state === 'changed' ? <Changed tool={tool} bounds={differences} viewer={viewer} /> : ''}
         {(tool.state === 'changed' || tool.state === 'new') && mayEdit ? (
           <form method="post" action={`${pathOf(connection.slug)}/tools/accept`}>
             <Csrf token={viewer.csrfToken} />
@@ -163,22 +182,24 @@ export function DecisionBadge({ action }: { action: keyof typeof DECISION_WORDS 
   return <span class={`badge ${shape === 'ok' ? 'good' : shape === 'denied' ? 'bad' : shape === 'alert' ? 'warn' : 'plain'}`}>{DECISION_WORDS[action]}</span>
 }
 
-function Changed({ tool, viewer }: { tool: ShownTool; viewer: Viewer }) {
+function Changed({ tool, bounds, viewer }: { tool: ShownTool; bounds: DifferenceBounds; viewer: Viewer }) {
+  const left = tool.difference.length - bounds.perTool
   if (tool.difference.length === 0) return <p class="small muted">It changed <When at={tool.changedAt} now={viewer.now} />, and is as it was again.</p>
   return (
     <details open>
       <summary>What changed {tool.changedAt === null ? '' : <When at={tool.changedAt} now={viewer.now} />}</summary>
       <dl class="difference">
-        {tool.difference.map(({ path, before, after }) => (
+        {tool.difference.slice(0, bounds.perTool).map(({ path, before, after }) => (
           <>
-            <dt><code safe>{shownText(path, 200)}</code></dt>
+            <dt><code safe>{shownText(path, 120)}</code></dt>
             <dd>
-              {before === undefined ? '' : <del><Foreign text={plain(before)} lengthMax={2000} /></del>}
-              {after === undefined ? '' : <ins><Foreign text={plain(after)} lengthMax={2000} /></ins>}
+              {before === undefined ? '' : <del><Foreign text={plain(before)} lengthMax={bounds.charsMax} /></del>}
+              {after === undefined ? '' : <ins><Foreign text={plain(after)} lengthMax={bounds.charsMax} /></ins>}
             </dd>
           </>
         ))}
       </dl>
+      {left > 0 ? <p class="muted small" safe>{left === 1 ? 'One more place is not shown here.' : `${left} more places are not shown here.`}</p> : ''}
     </details>
   )
 }

@@ -71,6 +71,39 @@ describe('the tools of a connection', () => {
     expect((await owner.get('/connections/changing/tools?show=changed')).html).toContain('None of them matches')
   })
 
+  test('are accepted together only as they were looked at', async () => {
+    await gateway.connection('racing', upstream.url)
+    const list = async (description: string) => {
+      tools = [{ name: 'pay', description, inputSchema: { type: 'object' } }]
+      return owner.post('/connections/racing/tools/test', {})
+    }
+    await list('Pays')
+    await list('Pays twice')
+    const waiting = /name="waiting" value="([0-9a-f]{64})"/.exec((await owner.get('/connections/racing/tools')).html)?.[1] ?? ''
+    await list('Pays whomever it likes')
+    const stale = await owner.post('/connections/racing/tools/accept', { all: 'yes', waiting })
+    expect([stale.status, stale.html.includes('changed again since you looked')]).toEqual([409, true])
+    expect((await owner.post('/connections/racing/tools/accept', { all: 'yes' })).status).toBe(409)
+    const now = /name="waiting" value="([0-9a-f]{64})"/.exec(stale.html)?.[1] ?? ''
+    expect((await owner.post('/connections/racing/tools/accept', { all: 'yes', waiting: now })).status).toBe(303)
+    expect((await owner.get('/connections/racing/tools')).html).not.toContain('name="waiting"')
+  })
+
+  test('that all change in every place stay a page of bounded size', async () => {
+    await gateway.connection('restless', upstream.url)
+    const all = (sign: string) => Array.from({ length: 60 }, (_, index) => ({
+      name: `${'<'.repeat(400)}${index}`, description: sign.repeat(500),
+      inputSchema: { type: 'object', properties: Object.fromEntries(Array.from({ length: 12 }, (_each, at) => [`${'p'.repeat(100)}${at}`, { type: 'string', description: sign.repeat(400) }])) },
+    }))
+    tools = all('>')
+    await owner.post('/connections/restless/tools/test', {})
+    tools = all('<')
+    await owner.post('/connections/restless/tools/test', {})
+    const { html } = await owner.get('/connections/restless/tools?show=changed')
+    expect(html.match(/<details/g)?.length).toBeGreaterThan(20)
+    expect(html.length).toBeLessThan(400_000)
+  })
+
   test('are looked at, not accepted, by who may only look', async () => {
     const auditor = await member('auditor')
     const { html } = await auditor.get('/connections/changing/tools')

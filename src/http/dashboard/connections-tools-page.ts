@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto'
 import { ToolsPage, TOOL_FILTERS, type ShownTool } from '../../../views/pages/connections-tools.tsx'
 import { pathOf } from '../../../views/pages/connections-show.tsx'
 import type { TestReport } from '../../../views/components/test-report.tsx'
 import type { ToolView } from '../../control/tools.ts'
-import type { Refusal } from '../../core/result.ts'
+import { refuse, type Refusal } from '../../core/result.ts'
 import { mayEdit, mayTest } from './connections-show-page.ts'
 import type { Form, PageTable } from './page-table.ts'
 import { seeOther, statusOf } from './page.ts'
@@ -28,10 +29,19 @@ async function showTools(asked: Asked, slug: string, told: { refusal?: Refusal; 
   const { refusal, report } = told
   const html = await ToolsPage({
     viewer, connection: found.value, mayEdit: mayEdit(asked), mayTest: mayTest(asked, found.value), tools: await linked(asked, page.items), filter, lastList,
-    counts: { all: tools.length, matching: matching.length, waiting: tools.filter(({ state }) => state === 'new' || state === 'changed').length },
+    counts: { all: tools.length, matching: matching.length, waiting: waitingIn(tools).length }, waiting: digestOf(waitingIn(tools)),
     beforeHref: page.beforeHref, afterHref: page.afterHref, report: report ?? null, notice: query.get('done') === 'accepted' ? 'Accepted.' : null, alert: refusal?.message ?? null,
   })
   return shown(asked, html, refusal === undefined ? 200 : statusOf(refusal))
+}
+
+function waitingIn(tools: readonly ToolView[]): ToolView[] {
+  return tools.filter(({ state }) => state === 'new' || state === 'changed')
+}
+
+/** Names these tools as they are now, in a form. */
+function digestOf(tools: readonly { name: string; fingerprint: string }[]): string {
+  return createHash('sha256').update(JSON.stringify(tools.map(({ name, fingerprint }) => [name, fingerprint]))).digest('hex')
 }
 
 function matches({ name, description, state, decision }: ToolView, { q, show }: { q: string; show: string }): boolean {
@@ -54,7 +64,15 @@ async function testForTools(asked: Asked, slug: string): Promise<Response> {
 }
 
 async function acceptTools(asked: Asked, slug: string, form: Form): Promise<Response> {
-  const wanted = form.get('all') === 'yes' ? null : [{ name: form.get('name') ?? '', fingerprint: form.get('fingerprint') ?? '' }]
-  const accepted = await asked.control.tools.accept(asked.me.actor, slug, wanted)
+  const { me, control } = asked
+  let wanted = [{ name: form.get('name') ?? '', fingerprint: form.get('fingerprint') ?? '' }]
+  if (form.get('all') === 'yes') {
+    const listed = await control.tools.list(me.actor, slug)
+    if (!listed.ok) return refusedPage(asked, listed)
+    wanted = waitingIn(listed.value.tools).map(({ name, fingerprint }) => ({ name, fingerprint }))
+    // What the upstream changed since the page was made was looked at by nobody.
+    if (mayEdit(asked) && digestOf(wanted) !== form.get('waiting')) return showTools(asked, slug, { refusal: refuse('conflict', 'Tools have changed again since you looked. Look at them once more.') })
+  }
+  const accepted = await control.tools.accept(me.actor, slug, wanted)
   return accepted.ok ? seeOther(asked.page, `${pathOf(slug)}/tools?done=accepted`) : showTools(asked, slug, { refusal: accepted })
 }
