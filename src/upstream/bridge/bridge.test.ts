@@ -57,6 +57,23 @@ describe('the way of a request', () => {
     expect(take()).toEqual(expected)
   })
 
+  test.each<[string, object, boolean]>([
+    ['a result', { result: { isError: true } }, false],
+    ['an error of the tool', { error: { code: 42, message: 'No such session in the archive' } }, false],
+    ['an error that says nothing', { error: { code: -32000, message: 'The disk is full' } }, false],
+    ['an error that nobody can read', { error: 'x' }, false],
+    ['an error without the id', { id: null, error: { code: -32000, message: 'The disk is full' } }, true],
+    ['that there is no session', { error: { code: -32000, message: 'Bad Request: no valid session ID' } }, true],
+    ['that nothing was initialized', { error: { code: -32002, message: 'Server not initialized' } }, true],
+    ['that it cannot be read', { error: { code: -32600, message: 'Invalid request' } }, true],
+  ])('modern to legacy is sent again only where it was refused as a whole: %s', async (_what, said, isSentAgain) => {
+    for (const status of [400, 404, 422]) {
+      const { bridged, take } = setUp((request, method) => (method === 'tools/call' ? json(status, said) : LEGACY(request, method)))
+      await send(bridged, 'modern', 'tools/call')
+      expect(take()).toEqual(['modern tools/call', ...(isSentAgain ? ['modern server/discover', 'modern over legacy'] : [])])
+    }
+  })
+
   test('is known from then on, for ten minutes; then a server is asked once before it is relied on', async () => {
     const { state, bridged, take } = setUp(LEGACY)
     await send(bridged, 'modern', 'tools/list')

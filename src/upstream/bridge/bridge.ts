@@ -1,6 +1,6 @@
 import { UpstreamFailure, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from '../../core/ports.ts'
 import { createEras, type Eras } from './eras.ts'
-import { judgeAnswer, MODERN_VERSION, speaksModern } from './probe.ts'
+import { judgeAnswer, mayBeCarriedOut, MODERN_VERSION, speaksModern } from './probe.ts'
 import { peek } from './peek.ts'
 
 /** For whom something is held between requests. */
@@ -90,9 +90,10 @@ async function sendModern({ inner, eras, probe, translator }: Way<ModernOverLega
     if (isModern !== true && (await translator.open(request))) return translator.send(request)
   }
   const first = await inner.send(request)
-  const { verdict, answer } = await judgeAnswer(first, method)
+  const judged = await judgeAnswer(first, method)
+  const { verdict, answer } = judged
   if (verdict === 'modern') eras.learn(request, { modern: true })
-  if (verdict !== 'doubt' || eras.hasGivenUp(request)) return answer
+  if (verdict !== 'doubt' || eras.hasGivenUp(request) || (method !== 'server/discover' && mayBeCarriedOut(judged, request))) return answer
   // The request itself may have been at fault, also one for discovery; one of the gateway's own is not.
   const isModern = await probe(request)
   if (isModern !== false) {

@@ -15,6 +15,8 @@ const PROBE_MS_MAX = 10_000
 export interface Judged {
   verdict: 'modern' | 'doubt' | 'nothing'
   answer: UpstreamAnswer
+  /** The response in it, where it was looked into. */
+  response: Record<string, unknown> | null
 }
 
 /** Judges the answer to a modern request for `method`. The answer in what it returns reads as the one given. */
@@ -22,9 +24,33 @@ export async function judgeAnswer(answer: UpstreamAnswer, method: string): Promi
   const isDiscovery = method === 'server/discover'
   const isRefused = NOT_UNDERSTOOD.has(answer.status)
   // What was carried out was understood, and most answers are of this kind: nobody looks into them.
-  if (!isRefused && !(isDiscovery && answer.status === 200)) return { verdict: 'nothing', answer }
+  if (!isRefused && !(isDiscovery && answer.status === 200)) return { verdict: 'nothing', answer, response: null }
   const peeked = await peek(answer)
-  return { verdict: verdictOf(peeked.response, { isDiscovery, status: answer.status }), answer: peeked.answer }
+  return { verdict: verdictOf(peeked.response, { isDiscovery, status: answer.status }), answer: peeked.answer, response: peeked.response }
+}
+
+/** Codes by which a server says that it could make nothing of a message; others of the protocol's own go by their words. */
+const UNREADABLE = new Set([-32700, -32600, -32601, -32602])
+const RESERVED = { from: -32768, to: -32000 }
+const OF_SESSIONS = /session|initiali[sz]|protocol.?version/i
+
+/**
+ * Whether a refusal answers the very request, so that it may have been carried out: then it is not sent again, in whatever form. Servers of earlier
+ * revisions refuse one of 2026-07-28 as a whole, without its id or for want of a session.
+ */
+export function mayBeCarriedOut({ response }: Pick<Judged, 'response'>, request: Pick<UpstreamRequest, 'body'>): boolean {
+  if (response === null || response.id === null || response.id === undefined || response.id !== idOf(request)) return false
+  const { code, message } = (response.error ?? {}) as { code?: unknown; message?: unknown }
+  if (typeof code !== 'number') return true
+  return !UNREADABLE.has(code) && !(code >= RESERVED.from && code <= RESERVED.to && OF_SESSIONS.test(String(message)))
+}
+
+function idOf({ body }: Pick<UpstreamRequest, 'body'>): unknown {
+  try {
+    return (JSON.parse(new TextDecoder().decode(body ?? new Uint8Array(0))) as { id?: unknown } | null)?.id
+  } catch {
+    return undefined
+  }
 }
 
 function verdictOf(response: Record<string, unknown> | null, { isDiscovery, status }: { isDiscovery: boolean; status: number }): Judged['verdict'] {
