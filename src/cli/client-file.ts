@@ -1,63 +1,80 @@
+import type { JsonNode } from './json-with-comments.ts'
+import { readJsonWithComments, withReplaced } from './json-with-comments.ts'
+import { fill, Unfilled } from './placeholders.ts'
+import type { Fillings } from './placeholders.ts'
+
 /*
- * The configuration files in which MCP clients list their servers: `mcpServers` (Claude, Cursor and most others) or `servers` (VS Code).
+ * The configuration files in which MCP clients list their servers: `mcpServers` (Claude, Cursor, Windsurf and most others), `servers` (VS Code),
+ * or either of them below `mcp` (settings of VS Code). Comments and trailing commas are understood.
  */
 
 /** What one entry becomes: the body that makes a connection, or why it cannot be one. */
 export type ImportedEntry =
   | { name: string; slug: string; ok: true; transport: 'http' | 'stdio'; shown: string; body: Record<string, unknown> }
-  | { name: string; slug: string | null; ok: false; reason: string }
+  | { name: string; slug: string | null; ok: false; reason: string; pointsHere?: true }
 
 export interface ClientFile {
-  document: Record<string, unknown>
-  /** The member that holds the servers. */
-  member: 'mcpServers' | 'servers'
+  text: string
+  /** Where each server stands. */
+  servers: Map<string, JsonNode>
   entries: ImportedEntry[]
 }
 
 /** Headers that a client may set and no connection needs: they are no credentials. */
 const PLAIN_HEADERS = new Set(['accept', 'content-type', 'user-agent'])
+/** What is read of an entry. A placeholder elsewhere is nobody's business here. */
+const USED = new Set(['command', 'args', 'env', 'envFile', 'cwd', 'url', 'serverUrl', 'httpUrl', 'headers'])
+/** Where the servers are, the most specific first. */
+const PLACES = [['mcpServers'], ['servers'], ['mcp', 'servers'], ['mcp', 'mcpServers']]
 
-/** Reads such a file. Placeholders for the environment are filled in from `environment`. */
-export function readClientFile(text: string, environment: Record<string, string | undefined>): { ok: true; file: ClientFile } | { ok: false; problem: string } {
-  let document: unknown
-  try {
-    document = JSON.parse(text.replace(/^\uFEFF/, ''))
-  } catch {
-    return { ok: false, problem: 'it is not JSON (comments and trailing commas are not understood)' }
-  }
-  if (!isObject(document)) return { ok: false, problem: 'it is not a JSON object' }
-  const member = isObject(document.mcpServers) ? 'mcpServers' : 'servers'
-  const servers = document[member]
-  if (!isObject(servers)) return { ok: false, problem: 'it has neither "mcpServers" nor "servers"' }
-  const taken = new Set<string>()
-  const entries = Object.entries(servers).map(([name, entry]) => readEntry(name, entry, { environment, taken }))
-  return { ok: true, file: { document, member, entries } }
+/** Reads such a file. Placeholders are filled in from `fillings`. */
+export function readClientFile(text: string, fillings: Omit<Fillings, 'inputs'>): { ok: true; file: ClientFile } | { ok: false; problem: string } {
+  const read = readJsonWithComments(text)
+  if (!read.ok) return { ok: false, problem: `it is not JSON: ${read.problem}` }
+  if (read.node.members === null) return { ok: false, problem: 'it is not a JSON object' }
+  const [servers] = PLACES.map((path) => nodeAt(read.node, path)).filter((node) => node?.members != null)
+  if (servers?.members == null) return { ok: false, problem: 'it has neither "mcpServers" nor "servers"' }
+  // Connections that entries point at already have their slugs.
+  const taken = new Set([...servers.members.values()].flatMap(({ value }) => (isObject(value) && pointsHere(value) ? [slugBehind(value) ?? ''] : [])))
+  const context: Context = { fillings: { ...fillings, inputs: inputsOf(read.node) }, taken }
+  const entries = [...servers.members].map(([name, { value }]) => readEntry(name, value, context))
+  return { ok: true, file: { text, servers: servers.members, entries } }
 }
 
-/** The file's text with these entries pointing at the gateway; everything else stays as it was. */
+/** The file's text with these entries pointing at the gateway; every other byte stays as it was. */
 export function rewritten(file: ClientFile, replacements: Map<string, object>): string {
-  const servers = file.document[file.member] as Record<string, unknown>
-  const changed = Object.fromEntries(Object.entries(servers).map(([name, entry]) => [name, replacements.get(name) ?? entry]))
-  return `${JSON.stringify({ ...file.document, [file.member]: changed }, null, 2)}\n`
+  return withReplaced(file.text, [...replacements].flatMap(([name, value]) => {
+    const node = file.servers.get(name)
+    return node === undefined ? [] : [{ node, value }]
+  }))
+}
+
+function nodeAt(node: JsonNode, path: string[]): JsonNode | undefined {
+  return path.reduce<JsonNode | undefined>((at, name) => at?.members?.get(name), node)
+}
+
+/** What VS Code asks its user for, by id, with the words that it asks in. */
+function inputsOf(node: JsonNode): Map<string, string> {
+  const inputs = [['inputs'], ['mcp', 'inputs']].map((path) => nodeAt(node, path)?.value).find(Array.isArray) ?? []
+  return new Map(inputs.filter(isObject).map(({ id, description }) => [String(id), typeof description === 'string' ? description : '']))
 }
 
 interface Context {
-  environment: Record<string, string | undefined>
+  fillings: Fillings
   taken: Set<string>
 }
 
-/** A placeholder that nothing fills in. */
-class Unfilled extends Error {
-  override name = 'Unfilled'
-}
-
 function readEntry(name: string, entry: unknown, context: Context): ImportedEntry {
+  if (isObject(entry) && pointsHere(entry)) return { name, slug: slugBehind(entry), ok: false, reason: 'it points at Igris already', pointsHere: true }
   const slug = slugOf(name, context.taken)
   if (slug === null) return { name, slug, ok: false, reason: 'no slug can be made of its name' }
   if (!isObject(entry)) return { name, slug, ok: false, reason: 'it is not an object' }
+  if (entry.disabled === true || entry.enabled === false) return { name, slug, ok: false, reason: 'it is turned off in the client' }
   try {
-    const filled = fill(entry, context.environment) as Record<string, unknown>
-    const read = typeof filled.command === 'string' ? readProgramEntry(filled, filled.command) : typeof filled.url === 'string' ? readHttpEntry(filled, filled.url) : null
+    const used = Object.fromEntries(Object.entries(entry).filter(([member]) => USED.has(member)))
+    const filled = fill(used, context.fillings) as Record<string, unknown>
+    const url = filled.url ?? filled.serverUrl ?? filled.httpUrl
+    const read = typeof filled.command === 'string' ? readProgramEntry(filled, filled.command) : typeof url === 'string' ? readHttpEntry(filled, url) : null
     if (read === null) return { name, slug, ok: false, reason: 'it has neither a command nor a url' }
     if (typeof read === 'string') return { name, slug, ok: false, reason: read }
     context.taken.add(slug)
@@ -66,6 +83,16 @@ function readEntry(name: string, entry: unknown, context: Context): ImportedEntr
     if (error instanceof Unfilled) return { name, slug, ok: false, reason: error.message }
     throw error
   }
+}
+
+/** Made by an earlier run: the address of a connection, with a key for it. */
+function pointsHere(entry: Record<string, unknown>): boolean {
+  return slugBehind(entry) !== null && /Bearer ig_/.test(JSON.stringify([entry.headers, entry.env]))
+}
+
+function slugBehind(entry: Record<string, unknown>): string | null {
+  const addresses = [entry.url, entry.serverUrl, entry.httpUrl, ...(Array.isArray(entry.args) ? entry.args : [])]
+  return addresses.map((address) => /^https?:\/\/[^?#]*\/v1\/mcp\/([a-z0-9][a-z0-9_-]*)$/.exec(String(address))?.[1]).find((slug) => slug !== undefined) ?? null
 }
 
 interface ReadEntry {
@@ -79,6 +106,10 @@ function readProgramEntry(entry: Record<string, unknown>, command: string): Read
   const { args = [], env = {}, cwd } = entry
   if (!Array.isArray(args) || !args.every((arg) => typeof arg === 'string')) return 'its args are not a list of texts'
   if (!isObject(env)) return 'its env is not an object'
+  // Without its lines the program would start in another state than the client starts it in.
+  if (entry.envFile !== undefined) return 'its envFile is not read: write what it sets into env'
+  const odd = Object.entries(env).find(([, value]) => !['string', 'number', 'boolean'].includes(typeof value))
+  if (odd !== undefined) return `its env.${odd[0]} is not a text`
   const values = Object.fromEntries(Object.entries(env).map(([variable, value]) => [variable, String(value)]))
   const names = Object.keys(values)
   const shown = `${command}, ${args.length} arguments${names.length === 0 ? '' : `, env ${names.join(' ')}`}`
@@ -86,13 +117,11 @@ function readProgramEntry(entry: Record<string, unknown>, command: string): Read
 }
 
 function readHttpEntry(entry: Record<string, unknown>, text: string): ReadEntry | string {
-  if (entry.type === 'sse' || entry.transport === 'sse') return 'servers over HTTP+SSE (2024-11-05) cannot be connected yet'
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) return 'its url is no http or https address'
   const headers = isObject(entry.headers) ? Object.entries(entry.headers).filter(([header]) => !PLAIN_HEADERS.has(header.toLowerCase())) : []
-  if (headers.length > 1) return 'it sends several headers; a connection has one credential'
+  if (headers.length > 1) return `it sends several headers (${headers.map(([name]) => name).join(', ')}); a connection has one credential`
   const [header] = headers
-  if (/^bearer ig_/i.test(String(header?.[1])) && url.pathname.includes('/v1/mcp/')) return 'it points at Igris already'
   const body = { upstreamUrl: text, ...credentialOf(header) }
   return { transport: 'http', shown: `${url.origin}${url.pathname}${header === undefined ? '' : `, credential in ${header[0]}`}`, body }
 }
@@ -103,19 +132,6 @@ function credentialOf(header: [string, unknown] | undefined): Record<string, unk
   const bearer = name.toLowerCase() === 'authorization' ? /^bearer\s+(.+)$/i.exec(String(value))?.[1] : undefined
   if (bearer !== undefined) return { authType: 'bearer', credential: bearer }
   return { authType: 'header', authHeaderName: name, credential: String(value) }
-}
-
-/** `${NAME}`, `${NAME:-default}` and `${env:NAME}` filled in, everywhere in a value. */
-function fill(value: unknown, environment: Record<string, string | undefined>): unknown {
-  if (Array.isArray(value)) return value.map((item) => fill(item, environment))
-  if (isObject(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, environment)]))
-  if (typeof value !== 'string') return value
-  return value.replace(/\$\{([^}]*)\}/g, (_whole, words: string) => {
-    const [, name, fallback] = /^(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/.exec(words) ?? []
-    const found = name === undefined ? undefined : (environment[name] ?? fallback)
-    if (found === undefined) throw new Unfilled(name === undefined ? `the client alone can fill in \${${words}}` : `the environment has no ${name}`)
-    return found
-  })
 }
 
 function slugOf(name: string, taken: Set<string>): string | null {
