@@ -4,7 +4,8 @@ import type { IncomingCall } from './incoming-call.ts'
 /** Enough for any error; a longer body is none about a session. */
 const BODY_BYTES_MAX = 64 * 1024
 /** Codes with which servers say that they do not know a session, among other things. */
-const SESSION_CODES = new Set([-32000, -32001])
+const SESSION_NOT_FOUND = -32001
+const GENERIC = -32000
 
 /**
  * What an answer within a session says about the session. `lost`: the upstream does not know it, so nothing of the call was carried out.
@@ -25,18 +26,19 @@ export async function judgeLoss(answer: UpstreamAnswer, call: IncomingCall): Pro
 }
 
 function verdictOn(status: number, text: string | null, call: IncomingCall): LossVerdict {
-  const error = text === null ? null : errorIn(text)
-  const code = error?.code
-  const isOwn = error !== null && call.messages.some(({ idText }) => idText !== null && JSON.parse(idText) === error.id)
-  // An error of another code that names the request is about the request. One that names none may still be: a ping tells.
-  if (isOwn && typeof code === 'number' && !SESSION_CODES.has(code)) return status === 404 ? 'doubtful' : 'no'
-  return status === 404 ? 'lost' : 'doubtful'
+  const response = text === null ? null : responseIn(text)
+  const isOwn = response !== null && call.messages.some(({ idText }) => idText !== null && JSON.parse(idText) === response.id)
+  if (!isOwn) return status === 404 ? 'lost' : 'doubtful'
+  // What names the request is about the request, unless it says otherwise. Where that may be, a ping tells.
+  const { code, message } = response
+  if (status === 404) return code === SESSION_NOT_FOUND || (code === GENERIC && /session/i.test(message)) ? 'lost' : 'doubtful'
+  return code === SESSION_NOT_FOUND || code === GENERIC ? 'doubtful' : 'no'
 }
 
-function errorIn(text: string): { id: unknown; code: unknown } | null {
+function responseIn(text: string): { id: unknown; code: unknown; message: string } | null {
   try {
-    const { id, error } = JSON.parse(text) as { id?: unknown; error?: { code?: unknown } | null }
-    return error === undefined || error === null ? null : { id, code: error.code }
+    const { id, error } = JSON.parse(text) as { id?: unknown; error?: { code?: unknown; message?: unknown } | null }
+    return { id, code: error?.code, message: typeof error?.message === 'string' ? error.message : '' }
   } catch {
     return null
   }

@@ -84,8 +84,22 @@ const ERRORS: [string, number, object][] = [
   ['names the request', 400, { id: 1, error: { code: -32602, message: 'bad arguments' } }],
   ['names the request, with a code of sessions', 400, { id: 1, error: { code: -32000, message: 'no' } }],
   ['names nothing', 400, { id: null, error: { code: -32000, message: 'Bad Request: Unsupported protocol version' } }],
+  ['is 404 and an error of the tool', 404, { id: 1, error: { code: -32000, message: 'File not found' } }],
   ['is 404 and names the request', 404, { id: 1, error: { code: -32601, message: 'no such method' } }],
 ]
+
+test('a result that comes with 404 was carried out, so it is not sent again', async () => {
+  const id = await initialize()
+  let asked = 0
+  upstream.before = ({ message }, reply) => {
+    if (message.method !== 'tools/call') return false
+    asked += 1
+    reply.answer(404, { 'content-type': 'application/json' }, '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}')
+    return true
+  }
+  await gateway.call('one', toolCall('look'), in_(id))
+  expect([asked, upstream.initialized.length]).toEqual([1, 1])
+})
 
 test.each(ERRORS)('an error of the request that %s is passed on, not sent again, and the session stays', async (_name, status, error) => {
   const id = await initialize()
