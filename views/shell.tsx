@@ -102,9 +102,10 @@ export function Csrf({ token }: { token: string }) {
 /** For what is not there, or not allowed. */
 export function ErrorPage({ title, message, viewer }: { title: string; message: string; viewer: Viewer }) {
   return (
-    <Shell title={title} section={null} viewer={viewer} alert={message}>
-      <h1 safe>{title}</h1>
-      <p><a href="/">Back to Observe</a></p>
+    <Shell title={title} section={null} viewer={viewer}>
+      <div class="head"><h1 safe>{title}</h1></div>
+      <p id="alert" class="alert" role="alert" safe>{shownText(message, 500)}</p>
+      <p><a class="button" href="/">Back to Observe</a></p>
     </Shell>
   )
 }

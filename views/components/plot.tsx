@@ -66,7 +66,7 @@ export function PlotTable({ parts }: { parts: PlotPart[] }) {
             {[...parts].reverse().map((part) => (
               <tr>
                 <td><time datetime={part.from} title={part.from} safe>{shortTime(part.from, true)}</time></td>
-                <td class="number">{part.calls}</td><td class="number">{part.denied}</td><td class="number">{part.anomalies}</td>
+                <td class="number" safe>{shownCount(part.calls)}</td><td class="number" safe>{shownCount(part.denied)}</td><td class="number" safe>{shownCount(part.anomalies)}</td>
                 <td class="number" safe>{shownMs(part.p50)}</td><td class="number" safe>{shownMs(part.p99)}</td>
               </tr>
             ))}

@@ -74,7 +74,7 @@ function SecondFactor({ viewer, secondFactor, enrolment }: AccountPageProps) {
       {secondFactor.state === 'on' ? <SecondFactorOn viewer={viewer} left={secondFactor.recoveryCodesLeft} /> : ''}
       {enrolment === null ? '' : <Enrolment viewer={viewer} {...enrolment} />}
       {secondFactor.state === 'on' ? '' : (
-        <form method="post" action="/account/second-factor/begin">
+        <form class={enrolment === null ? undefined : 'apart'} method="post" action="/account/second-factor/begin">
           <Csrf token={viewer.csrfToken} />
           {enrolment === null ? <p class="muted">A code from an app on your telephone, asked for after your password.</p> : ''}
           <Field id="begin-password" name="password" label="Your password" type="password" autocomplete="current-password" />

@@ -3,7 +3,7 @@ import { Html } from '@elysiajs/html'
 import { EventHead, EventRow, type EventFacts } from '../components/event-rows.tsx'
 import { Badge, Foreign, When } from '../components/facts.tsx'
 import { Shell, type Section, type Viewer } from '../shell.tsx'
-import { shownMs, shownText } from '../shown-text.ts'
+import { shownCount, shownMs, shownText } from '../shown-text.ts'
 
 /** The filter as it stands in the address. */
 export type FilterFields = Record<string, string>
@@ -151,10 +151,10 @@ function explain({ action, policy, rule, status, type }: EventPageProps['event']
 function Decision({ event }: { event: EventPageProps['event'] }) {
   return (
     <dl class="facts">
-      <dt>Action</dt><dd safe>{event.action ?? '–'}</dd>
-      <dt>Policy</dt><dd>{event.policy === null ? '–' : <Foreign text={event.policy} />}</dd>
-      <dt>Rule</dt><dd>{event.rule ?? '–'}</dd>
-      <dt>Reason</dt><dd>{event.reason === null ? '–' : <Foreign text={event.reason} lengthMax={2000} />}</dd>
+      {event.action === null ? '' : <><dt>Action</dt><dd safe>{event.action}</dd></>}
+      {event.policy === null ? '' : <><dt>Policy</dt><dd><Foreign text={event.policy} /></dd></>}
+      {event.rule === null ? '' : <><dt>Rule</dt><dd>{event.rule}</dd></>}
+      {event.reason === null ? '' : <><dt>Reason</dt><dd><Foreign text={event.reason} lengthMax={2000} /></dd></>}
       <dt>Result</dt><dd><Badge state={event.status} />{event.httpStatus === null ? '' : <span class="muted" safe>{` HTTP ${event.httpStatus}`}</span>}</dd>
     </dl>
   )
@@ -170,7 +170,7 @@ function EventFactsList({ event, now }: { event: EventPageProps['event']; now: n
       {event.method === null ? '' : <><dt>Method</dt><dd><Foreign text={event.method} /></dd></>}
       {event.sessionId === null ? '' : <><dt>Session</dt><dd><a href={`/sessions/${encodeURIComponent(event.sessionId)}`}><code safe>{shownText(event.sessionId)}</code></a></dd></>}
       {event.latencyMs === null ? '' : <><dt>Took</dt><dd safe>{`${shownMs(event.latencyMs)}${event.upstreamMs === null ? '' : `, ${shownMs(event.upstreamMs)} of it upstream`}`}</dd></>}
-      {event.requestBytes === null ? '' : <><dt>Bytes</dt><dd safe>{`${event.requestBytes} in, ${event.responseBytes ?? 0} out`}</dd></>}
+      {event.requestBytes === null ? '' : <><dt>Bytes</dt><dd safe>{`${shownCount(event.requestBytes)} in, ${shownCount(event.responseBytes ?? 0)} out`}</dd></>}
       {event.requestId === null ? '' : <><dt>Request</dt><dd><code safe>{shownText(event.requestId)}</code></dd></>}
       {event.traceId === null ? '' : <><dt>Trace</dt><dd><code safe>{shownText(event.traceId)}</code></dd></>}
       <dt>Event</dt><dd><code safe>{event.id}</code></dd>

@@ -7,7 +7,7 @@ import { Snippets } from '../components/snippets.tsx'
 import { Report, type TestReport } from '../components/test-report.tsx'
 import type { ClientSnippet } from '../../src/core/client-snippets.ts'
 import { Csrf, Shell, type Viewer } from '../shell.tsx'
-import { shownMs, shownText } from '../shown-text.ts'
+import { shownCount, shownMs, shownText } from '../shown-text.ts'
 import { shownUrl } from '../shown-url.ts'
 import { Suspended, SwitchForm } from './sessions.tsx'
 
@@ -238,7 +238,7 @@ export function DeleteConnectionPage({ viewer, connection, policies, policyCount
         <h2>Delete this connection?</h2>
         <p>This cannot be undone. At once:</p>
         <ul>
-          <li>agents that call <code safe>{connection.slug}</code> are told that there is no such connection, and calls under way are cut{calls === 0 ? '' : <span safe>{` (${calls} in the last 24 hours)`}</span>};</li>
+          <li>agents that call <code safe>{connection.slug}</code> are told that there is no such connection, and calls under way are cut{calls === 0 ? '' : <span safe>{` (${shownCount(calls)} in the last 24 hours)`}</span>};</li>
           <li>{connection.transport === 'stdio' ? 'its programs are ended, and the values of their environment are gone;' : connection.hasCredential ? 'its credential is gone;' : 'its address is forgotten;'}</li>
           <li>{policyCount === 0 ? 'no policy is its own;' : <>{policyCount === 1 ? 'its policy is deleted: ' : <span safe>{`its ${policyCount} policies are deleted: `}</span>}{policies.map(({ name }, index) => <>{index === 0 ? '' : ', '}<Foreign text={name} lengthMax={60} /></>)}{policyCount > policies.length ? ', …' : ''};</>}</li>
           <li safe>{keys === 0 ? 'no key lists it by name.' : keys === 1 ? '1 key that lists it reaches it no more.' : `${keys} keys that list it reach it no more.`}</li>

@@ -43,7 +43,7 @@ export function PolicyTemplatesPage({ viewer, templates, connections, mayBeForAl
                 <div class="grow"><label for={`c-${template.id}`}>For</label>
                   <select id={`c-${template.id}`} name="connection">{mayBeForAll ? <option value="">every connection</option> : ''}{connections.map((slug) => <option value={slug} safe>{slug}</option>)}</select>
                 </div>
-                <button class="strong" type="submit">Use</button>
+                <button type="submit">Use</button>
               </form>
             ) : ''}
           </section>

@@ -104,7 +104,7 @@ export function SessionPage({ viewer, session, calls, olderHref, maySwitch, noti
         </section>
       </div>
       <section class="card">
-        <div class="title"><h2>What happened, newest first</h2><a href={`/audit?${new URLSearchParams({ sessionId: session.id })}`}>In the record</a></div>
+        <div class="title"><h2>What happened</h2><a href={`/audit?${new URLSearchParams({ sessionId: session.id })}`}>In the record</a></div>
         <Timeline events={calls} />
         {calls.length === 0 ? <p class="empty">No calls on record.</p> : <table class="stack events"><EventHead /><tbody>{calls.map((event) => <EventRow event={event} now={viewer.now} />)}</tbody></table>}
         {olderHref === null ? '' : <p><a class="button" href={olderHref}>Older calls</a></p>}

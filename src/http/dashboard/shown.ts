@@ -28,8 +28,9 @@ export function shown(asked: Asked, html: string, status = 200, headers: Record<
 }
 
 export async function refusedPage(asked: Asked, refusal: Refusal): Promise<Response> {
-  const title = refusal.code === 'not_found' ? 'Not found' : refusal.code === 'forbidden' ? 'Not allowed' : 'This did not work'
-  return shown(asked, await ErrorPage({ title, message: refusal.message, viewer: asked.viewer }), statusOf(refusal), retryHeader(refusal))
+  const status = statusOf(refusal)
+  const title = status === 404 ? 'Not found' : refusal.code === 'forbidden' ? 'Not allowed' : 'This did not work'
+  return shown(asked, await ErrorPage({ title, message: refusal.message, viewer: asked.viewer }), status, retryHeader(refusal))
 }
 
 /** The form of one of our own pages, made for this session; null for any other. */
