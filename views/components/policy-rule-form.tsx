@@ -159,3 +159,27 @@ export function Choice({ name, options, value, faults, label }: ChoiceProps) {
     </select>
   )
 }
+
+/** More than this many connections are no list to choose from: then one types, and is helped. */
+const CHOICES_MAX = 50
+const CONNECTION_LIST = 'known-connections'
+
+interface ConnectionChoiceProps {
+  name: string
+  slugs: readonly string[]
+  value: string
+  /** What nothing chosen means; null where something must be. */
+  none: string | null
+  faults: ReadonlyMap<string, string>
+}
+
+export function ConnectionChoice({ name, slugs, value, none, faults }: ConnectionChoiceProps) {
+  if (slugs.length > CHOICES_MAX) return <Line name={name} value={value} list={CONNECTION_LIST} faults={faults} focus={null} {...(none === null ? {} : { placeholder: none })} />
+  const options = slugs.map((slug): [string, string] => [slug, slug])
+  return <Choice name={name} options={none === null ? options : [['', none], ...options]} value={value} faults={faults} />
+}
+
+/** Once in a form, for all of its choices. */
+export function ConnectionList({ slugs }: { slugs: readonly string[] }) {
+  return slugs.length > CHOICES_MAX ? <datalist id={CONNECTION_LIST}>{slugs.map((slug) => <option value={slug}></option>)}</datalist> : <></>
+}

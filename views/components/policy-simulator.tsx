@@ -1,7 +1,7 @@
 /** @jsxRuntime classic @jsx Html.createElement @jsxFrag Html.Fragment */
 import { Html } from '@elysiajs/html'
 import { shownText } from '../shown-text.ts'
-import { Choice, Line } from './policy-rule-form.tsx'
+import { Choice, ConnectionChoice, Line } from './policy-rule-form.tsx'
 import { ActionBadge } from './policy-rule.tsx'
 
 /** The call that a person imagines, as typed. */
@@ -48,7 +48,7 @@ export function Simulator({ call, connections, simulated }: SimulatorProps) {
   return (
     <section class="card try" aria-labelledby="try-title">
       <h2 id="try-title">Try a call</h2>
-      <div class="cell"><label for="f-try.connection">Connection</label><Choice name="try.connection" options={connections.map((slug): [string, string] => [slug, slug])} value={call.connection} faults={NO_FAULTS} /></div>
+      <div class="cell"><label for="f-try.connection">Connection</label><ConnectionChoice name="try.connection" slugs={connections} value={call.connection} none={null} faults={NO_FAULTS} /></div>
       <div class="grid-kind">
         <div class="cell"><label for="f-try.kind">Of a</label><Choice name="try.kind" options={KINDS} value={call.kind} faults={NO_FAULTS} /></div>
         <div class="cell"><label for="f-try.name">Name</label><Line name="try.name" value={call.name} list="known-tools" isCode placeholder="delete_repo" {...shared} /></div>

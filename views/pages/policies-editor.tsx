@@ -7,7 +7,7 @@ import { POLICIES_SCRIPT } from '../assets/assets.ts'
 import { When } from '../components/facts.tsx'
 import { PolicyDiff } from '../components/policy-diff.tsx'
 import { ReplayCard, ReplayResult, type Replayed } from '../components/policy-replay.tsx'
-import { Cell, Choice, Line, RuleItem, Sentence } from '../components/policy-rule-form.tsx'
+import { Cell, Choice, ConnectionChoice, ConnectionList, Line, RuleItem, Sentence } from '../components/policy-rule-form.tsx'
 import { RuleSentence } from '../components/policy-rule.tsx'
 import { Simulator, SimulationResult, type ImaginedCall, type Simulated } from '../components/policy-simulator.tsx'
 import { Csrf, Shell, type Viewer } from '../shell.tsx'
@@ -113,6 +113,7 @@ export function EditorForm(props: EditorProps) {
         </div>
       </div>
       <datalist id="known-tools">{props.knownTools.map((name) => <option value={name}></option>)}</datalist>
+      <ConnectionList slugs={connections} />
       <datalist id="known-paths">{PATHS.map((path) => <option value={path}></option>)}</datalist>
     </form>
   )
@@ -144,13 +145,12 @@ function FormContent({ draft, rules, faults, focus, connections, mayBeForAll, si
   const count = draft.rules.length
   const shown = draft.rules.slice(rules.start, rules.start + rules.shown)
   const deciding = simulated !== null && 'decision' in simulated && simulated.decision.isDraft ? (simulated.decision.rule ?? 0) - 1 : -1
-  const choices: [string, string][] = [...(mayBeForAll ? [['', 'every connection'] as [string, string]] : []), ...connections.map((slug): [string, string] => [slug, slug])]
   return (
     <>
       <section class="card">
         <div class="grid-2">
           <Cell name="name" label="Name" faults={faults}><Line name="name" value={draft.name} faults={faults} focus={focus} /></Cell>
-          <Cell name="connection" label="Applies to" faults={faults}><Choice name="connection" options={choices} value={draft.connection} faults={faults} /></Cell>
+          <Cell name="connection" label="Applies to" faults={faults}><ConnectionChoice name="connection" slugs={connections} value={draft.connection} none={mayBeForAll ? 'every connection' : null} faults={faults} /></Cell>
           <Cell name="state" label="State" faults={faults}><Choice name="state" options={STATES} value={draft.state} faults={faults} /></Cell>
           <Cell name="description" label="Note, for the people here" faults={faults}><textarea id="f-description" name="description" rows="1" safe>{draft.description}</textarea></Cell>
         </div>

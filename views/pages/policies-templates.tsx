@@ -24,7 +24,11 @@ export interface TemplatesPageProps {
   remark: string | null
 }
 
+const CHOICES_MAX = 50
+
 export function PolicyTemplatesPage({ viewer, templates, connections, mayBeForAll, mayWrite, remark }: TemplatesPageProps) {
+  // The editor asks too; so many choices for each template would be a long page.
+  const isChosenHere = connections.length <= CHOICES_MAX
   return (
     <Shell title="Policy templates" section="Policies" viewer={viewer}>
       <p class="crumb"><a href="/policies">Policies</a></p>
@@ -40,9 +44,9 @@ export function PolicyTemplatesPage({ viewer, templates, connections, mayBeForAl
             {mayWrite ? (
               <form class="row" method="get" action="/policies/new">
                 <input type="hidden" name="template" value={template.id} />
-                <div class="grow"><label for={`c-${template.id}`}>For</label>
+                {isChosenHere ? <div class="grow"><label for={`c-${template.id}`}>For</label>
                   <select id={`c-${template.id}`} name="connection">{mayBeForAll ? <option value="">every connection</option> : ''}{connections.map((slug) => <option value={slug} safe>{slug}</option>)}</select>
-                </div>
+                </div> : ''}
                 <button type="submit">Use</button>
               </form>
             ) : ''}

@@ -83,7 +83,7 @@ function Filter({ filter, connections, count, total }: PoliciesPageProps) {
       <div class="grow"><label for="connection">Applies to</label>
         <select id="connection" name="connection">
           <option value="">everything</option><option value="*" selected={filter.connection === '*'}>every connection</option>
-          {connections.map((slug) => <option value={slug} selected={filter.connection === slug} safe>{slug}</option>)}
+          {connections.map((slug) => <option selected={filter.connection === slug} safe>{slug}</option>)}
         </select>
       </div>
       <button type="submit">Show</button><span class="muted" safe>{`${shownCount(count)} of ${shownCount(total)}`}</span>

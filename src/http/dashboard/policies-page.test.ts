@@ -312,6 +312,17 @@ test('the history tells rule by rule what changed, and restores', async () => {
   expect((await ask('owner', `/policies/${id}/history/4/restore`, {})).status).toBe(303)
 })
 
+test('with very many connections one is typed instead of chosen, and no page grows with them', async () => {
+  const { ask, make, control } = await pages()
+  const id = await make('long', { rules: Array.from({ length: 50 }, (_, index) => ({ tool: `t${index}_*`, action: 'deny', reason: 'no deletes in production', conditions: { 'metadata.env': 'prod' } })) })
+  for (let count = 0; count < 120; count++) await control.connections.create(owner, NewConnection.parse({ slug: `c${count}-${'x'.repeat(58)}`, upstreamUrl: 'http://127.0.0.1:9/mcp', authType: 'none' }))
+  for (const path of ['/policies/new', '/policies/templates', `/policies/${id}`]) expect((await ask('owner', path)).html.length).toBeLessThan(100_000)
+  const form = formOf((await ask('owner', `/policies/${id}`)).html)
+  expect((await ask('owner', `/policies/${id}`, { ...form, connection: 'nowhere', do: 'save' })).html).toContain('is not a connection that there is')
+  expect((await ask('owner', `/policies/${id}`, { ...form, 'try.connection': 'nowhere', 'try.name': 'x', do: 'simulate' })).html).toContain('there is no such connection')
+  expect((await ask('owner', `/policies/${id}`, { ...form, connection: 'github', do: 'save' })).status).toBe(303)
+})
+
 test('texts of strangers stay texts on every page', async () => {
   const { ask, make, control } = await pages()
   const id = await make(HOSTILE.replace('\u202e', ''), { description: HOSTILE, rules: [

@@ -10,7 +10,7 @@ import type { Form } from './page-table.ts'
  */
 
 /** Rules that are shown as fields at one time; the others travel packed. */
-export const RULES_SHOWN = 15
+export const RULES_SHOWN = 12
 /** A policy of a megabyte as JSON text, percent-encoded. */
 export const EDITOR_BYTES_MAX = 4 * 1024 * 1024
 const PACKED_BYTES_MAX = 8 * 1024 * 1024

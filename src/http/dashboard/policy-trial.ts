@@ -14,12 +14,13 @@ const HOUR_MS = 3_600_000
 /** A person waits for it. What was not read until then is said. */
 const REPLAY_MS_MAX = 5000
 const NAME_MAX = 2048
+const SLUG_MAX = 64
 
 export function imaginedIn(form: Form, connections: readonly string[]): ImaginedCall {
   const field = (name: string) => form.get(`try.${name}`) ?? ''
   const kind = field('kind')
   return {
-    connection: connections.includes(field('connection')) ? field('connection') : (connections[0] ?? ''), kind: kind === 'resource' || kind === 'prompt' ? kind : 'tool',
+    connection: field('connection').trim().slice(0, SLUG_MAX) || (connections[0] ?? ''), kind: kind === 'resource' || kind === 'prompt' ? kind : 'tool',
     name: field('name').slice(0, NAME_MAX), args: field('args').replaceAll('\r\n', '\n'), user: field('user').slice(0, 512), metadata: field('metadata'), key: field('key').slice(0, 80),
   }
 }
