@@ -133,7 +133,7 @@ function Sessions({ viewer, sessions }: AccountPageProps) {
               <td class="lead"><Foreign text={browserOf(session.userAgent)} lengthMax={80} /></td>
               <td class="side">{session.isCurrent ? <span class="badge good">this one</span> : <EndSession csrfToken={viewer.csrfToken} id={session.id} />}</td>
               <td class="muted" safe>{session.ip ?? 'unknown'}</td>
-              <td class="number muted" data-label="Signed in"><When at={session.createdAt} now={viewer.now} /></td>
+              <td class="number muted side" data-label="Signed in"><When at={session.createdAt} now={viewer.now} /></td>
               <td class="number muted" data-label="Last seen"><When at={session.lastSeenAt} now={viewer.now} /></td>
             </tr>
           ))}

@@ -53,9 +53,9 @@ export function SessionsPage({ viewer, status, sessions, olderHref, freshHref, m
                   <td class="lead"><a href={`/sessions/${encodeURIComponent(session.id)}`}><Foreign text={session.principal.label} lengthMax={60} /></a>{session.user === null ? '' : <span class="muted small"> for <Foreign text={session.user} lengthMax={60} /></span>}</td>
                   <td class="side"><Badge state={session.status} /></td>
                   <td class="muted"><Foreign text={session.connection} /></td>
-                  <td class="number muted" data-label="Calls" safe>{shownCount(session.toolCallsCount)}</td>
+                  <td class="number muted side" data-label="Calls" safe>{shownCount(session.toolCallsCount)}</td>
                   <td class="number muted" data-label="Started"><When at={session.startedAt} now={viewer.now} /></td>
-                  <td class="number muted" data-label="Last call"><When at={session.lastCallAt} now={viewer.now} /></td>
+                  <td class="number muted side" data-label="Last call"><When at={session.lastCallAt} now={viewer.now} /></td>
                 </tr>
               ))}
             </tbody>

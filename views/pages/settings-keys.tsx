@@ -81,9 +81,9 @@ function KeyRow({ key_: key, now }: { key_: KeyFacts; now: number }) {
       <td class="muted"><code safe>{key.prefix}</code></td>
       <td class="muted side" safe>{SCOPES[key.scope]?.name ?? key.scope}</td>
       <td class="muted" data-label="Reaches"><Reach connections={key.connections} /></td>
-      <td class="muted side"><Creator name={key.creator} /></td>
+      <td class="muted side by"><Creator name={key.creator} /></td>
       <td class="number muted" data-label="Expires">{key.expiresAt === null ? <span>never</span> : <Day at={key.expiresAt} />}</td>
-      <td class="number muted" data-label="Last used"><When at={key.lastUsedAt} now={now} /></td>
+      <td class="number muted side" data-label="Last used"><When at={key.lastUsedAt} now={now} /></td>
     </tr>
   )
 }
