@@ -75,7 +75,7 @@ export function EditConnectionPage(props: EditConnectionProps) {
     <ConnectionFrame viewer={viewer} connection={connection} tab="Edit" mayEdit alert={alert}>
       {isLocked ? <p class="card" safe>{`This connection starts a program. ${props.noPrograms}`}</p> : (
         <form class="connection-form" method="post" action={`${path}/edit`}>
-          <Csrf token={viewer.csrfToken} />
+          <Csrf token={viewer.csrfToken} /><input type="hidden" name="began" value={typed.values.began ?? connection.updatedAt} />
           <Group title="Who it is">
             <div class="connection-field"><span class="label">Slug</span><code safe>{connection.slug}</code><small class="muted">Policies, keys and the record name it by its slug, so it stays.</small></div>
             <TextField typed={typed} name="name" label="Name" isNeeded />

@@ -15,6 +15,7 @@ export interface ConnectionFacts {
   slug: string
   name: string
   transport: string
+  updatedAt: string
   upstreamUrl: string
   authType: string
   authHeaderName: string | null

@@ -81,7 +81,7 @@ function SignOnForm({ viewer, signOn, typed }: { viewer: SettingsViewer; signOn:
   return (
     <form class="card" method="post" action={PATH}>
       <div class="title"><h2>Single sign-on</h2><OnOff isOn={signOn !== null} /></div>
-      <Csrf token={viewer.csrfToken} />
+      <Csrf token={viewer.csrfToken} /><input type="hidden" name="began" value={typed.values.began ?? signOn?.updatedAt ?? ''} />
       <TextField typed={typed} name="issuer" label="Issuer" type="url" isNeeded placeholder="https://login.example.com" note="As the provider writes it. Its description is read from /.well-known/openid-configuration below it." />
       <TextField typed={typed} name="clientId" label="Client id" isNeeded isCode />
       <TextField typed={typed} name="clientSecret" label="Client secret" type="password" note={signOn?.hasClientSecret === true ? 'One is stored, sealed. Leave empty to keep it.' : 'Stored sealed and never shown again. Leave empty for a public client.'} />

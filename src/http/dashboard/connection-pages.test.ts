@@ -142,6 +142,22 @@ describe('the form of a connection', () => {
     expect(await gateway.api('GET', '/connections/with-query')).toMatchObject({ name: 'Renamed', upstreamUrl: `${upstream.url}?key=in-the-url` })
   })
 
+  test('does not take back what somebody else saved meanwhile, unless it is sent again', async () => {
+    await gateway.connection('shared', upstream.url)
+    const began = /name="began" value="([^"]+)"/.exec((await owner.get('/connections/shared/edit')).html)?.[1] ?? ''
+    await Bun.sleep(2)
+    await gateway.api('PATCH', '/connections/shared', { timeoutMs: 5000 })
+    const mine = { ...FORM, name: 'Mine', upstreamUrl: upstream.url }
+    const refused = await owner.post('/connections/shared/edit', { ...mine, began })
+    expect([refused.status, refused.html.includes('Somebody changed this connection'), refused.html.includes('value="Mine"')]).toEqual([409, true, true])
+    expect(await gateway.api('GET', '/connections/shared')).toMatchObject({ timeoutMs: 5000, name: 'shared' })
+    // A mistake in between does not make it look freshly opened.
+    const faulty = await owner.post('/connections/shared/edit', { ...mine, timeoutMs: 'soon', began })
+    expect([faulty.status, faulty.html.includes(`value="${began}"`)]).toEqual([400, true])
+    const now = /name="began" value="([^"]+)"/.exec(refused.html)?.[1] ?? ''
+    expect((await owner.post('/connections/shared/edit', { ...mine, began: now })).status).toBe(303)
+  })
+
   test('takes certificates that are longer than other forms', async () => {
     const caPem = `-----BEGIN CERTIFICATE-----\n${'+/'.repeat(20_000)}\n-----END CERTIFICATE-----`
     const answer = await owner.post('/connections/new/http', { ...FORM, slug: 'long-pem', upstreamUrl: upstream.url, caPem })

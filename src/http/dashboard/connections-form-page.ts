@@ -22,6 +22,8 @@ export const CONNECTION_FORMS: PageTable = {
   ],
 }
 
+const OVERTAKEN = 'Somebody changed this connection since you opened it, so nothing was saved. Compare it with what stands now, in another window; saving again puts yours in its place.'
+
 async function showNew(asked: Asked, transport: Transport, told: Told = { values: freshValues(transport) }): Promise<Response> {
   if (!mayEdit(asked)) return refusedPage(asked, refuse('forbidden', `The role ${asked.me.actor.role} may not do this.`))
   const noPrograms = whyNoPrograms(asked)
@@ -53,11 +55,14 @@ async function submitEdit(asked: Asked, slug: string, form: Form): Promise<Respo
   const { control, me } = asked
   const found = await control.connections.get(me.actor, slug)
   if (!found.ok) return refusedPage(asked, found)
-  const values = { ...typedIn(form, found.value.transport), slug, removeCredential: form.get('removeCredential') ?? '', removeEnv: form.get('removeEnv') ?? '' }
+  const began = form.get('began') ?? found.value.updatedAt
+  const values = { ...typedIn(form, found.value.transport), slug, began, removeCredential: form.get('removeCredential') ?? '', removeEnv: form.get('removeEnv') ?? '' }
   const again = (told: Omit<Told, 'values'>) => showEdit(asked, slug, { values, isSecretGone: hasSecret(form), ...told })
   const read = readChange(form, found.value)
   if (form.get('do') === 'test') return answerTest(asked, read, (change) => control.connections.testChange(me.actor, slug, change), again)
   if (!read.ok) return again({ faults: read.faults, status: 400 })
+  // The form holds every setting: sent on top of somebody's change it would take that back without a word.
+  if (began !== found.value.updatedAt && mayEdit(asked)) return showEdit(asked, slug, { values: { ...values, began: found.value.updatedAt }, isSecretGone: hasSecret(form), alert: OVERTAKEN, status: 409 })
   const updated = await control.connections.update(me.actor, slug, read.value)
   return updated.ok ? seeOther(asked.page, `${pathOf(slug)}?done=saved`) : again({ ...faultsOf(updated), status: statusOf(updated) })
 }

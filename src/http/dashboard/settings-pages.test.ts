@@ -134,3 +134,17 @@ test('invitations are shown a page at a time', async () => {
   const shown = async (path: string) => (await ask('owner', path)).html.match(/i\d{3}@example\.com</g)?.length
   expect([await shown('/settings/members'), await shown('/settings/members?invited=2'), await shown('/settings/members?invited=99')]).toEqual([50, 20, 20])
 })
+
+test('settings of the sign-on that somebody changed meanwhile are not written over unseen', async () => {
+  const { ask, clock, control } = await pages()
+  const form = (clientId: string, began: string) => ({ issuer: 'https://id.example.com', clientId, label: 'L', passwords: 'everyone', joinRole: '', began })
+  const began = async () => /name="began" value="([^"]*)"/.exec((await ask('owner', '/settings/sign-on')).html)?.[1] ?? 'none'
+  const fresh = await began()
+  expect((await ask('owner', '/settings/sign-on', form('first', fresh))).status).toBe(303)
+  const late = await ask('owner', '/settings/sign-on', form('second', fresh))
+  expect([late.status, late.html.includes('Somebody changed these settings')]).toEqual([409, true])
+  clock.advance(1)
+  const again = /name="began" value="([^"]*)"/.exec(late.html)?.[1] ?? 'none'
+  expect((await ask('owner', '/settings/sign-on', form('second', again))).status).toBe(303)
+  expect(await control.signOn.get(actorOf('owner'))).toMatchObject({ value: { clientId: 'second' } })
+})

@@ -40,11 +40,18 @@ async function putSignOn(asked: Asked, _name: string, form: Form): Promise<Respo
   const secret = form.get('clientSecret') ?? ''
   const again = (refused: { faults: Record<string, string>; alert: string | null }, status: number) =>
     showSignOn(asked, { typed: { values, faults: refused.faults }, alert: refused.alert, status })
+  const current = await asked.control.signOn.get(asked.me.actor)
+  const stands = current.ok ? (current.value?.updatedAt ?? '') : ''
+  values.began = form.get('began') ?? stands
   const parsed = SignOnChange.safeParse({
     issuer: values.issuer, clientId: values.clientId, label: values.label, passwords: values.passwords, joinRole: values.joinRole === '' ? null : values.joinRole,
     domains: (values.domains ?? '').split(/[\s,;]+/).filter((domain) => domain !== ''), ...(secret === '' ? {} : { clientSecret: secret }),
   })
   if (!parsed.success) return again({ faults: faultsOf(parsed.error), alert: null }, 400)
+  if (values.began !== stands && current.ok) {
+    values.began = stands
+    return again({ faults: {}, alert: 'Somebody changed these settings since you opened them, so nothing was saved. Saving again puts yours in their place.' }, 409)
+  }
   const saved = await asked.control.signOn.put(asked.me.actor, parsed.data)
   return saved.ok ? seeOther(asked.page, `${PATH}?done=saved`) : refusedForm(asked, saved, again)
 }
