@@ -1,11 +1,20 @@
-/** What would move the cursor, colour a terminal or turn the reading direction of what follows. */
-const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
+/**
+ * What would move the cursor, colour a terminal or turn the reading direction of what follows, and what a model reads while a person sees nothing:
+ * spaces without width and the letters of tags.
+ */
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu
 
 /** Foreign text for a person's eyes: cut to a length, what cannot be seen spelled out. Escaping is the view's. */
 export function shownText(text: string, lengthMax = 160): string {
-  const head = text.length > lengthMax ? text.slice(0, lengthMax) : text
-  const seen = head.replace(UNSEEN, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  // Not through the middle of a character.
+  const head = text.length > lengthMax ? text.slice(0, lengthMax).replace(/[\ud800-\udbff]$/u, '') : text
+  const seen = head.replace(UNSEEN, spelledOut)
   return text.length > lengthMax ? `${seen}… (${text.length.toLocaleString('en')} characters)` : seen
+}
+
+function spelledOut(sign: string): string {
+  const code = (sign.codePointAt(0) ?? 0).toString(16)
+  return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
 }
 
 const STEPS: [ms: number, name: string][] = [[86_400_000, 'd'], [3_600_000, 'h'], [60_000, 'min'], [1000, 's']]
