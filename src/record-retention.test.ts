@@ -47,6 +47,12 @@ const toolsOf = async (id: OrganizationId) => {
   return page.ok ? page.value.items.map(({ toolName, method }) => toolName ?? method) : []
 }
 
+test('rows of an organization that is no more go too', async () => {
+  const gone = 'org_gone' as OrganizationId
+  await storage.auditLog.append([event(gone, 90)])
+  expect(await prune(30)).toEqual({ [gone]: 1 })
+})
+
 test('old rows go, a few at a time and of every organization; the rest and what is in flight stay, and the record says so', async () => {
   for (let count = 0; count < 250; count++) await storage.auditLog.append([event(ACME, 100)])
   const [ticket] = await storage.auditLog.reserve([draft(ACME, 90)])

@@ -40,7 +40,8 @@ export async function pruneRecord(inst: Parts, options: { isEnding(): boolean; p
   const tickets = await announce(inst, before)
   const deleted: Record<string, number> = {}
   try {
-    let after: number | null = tickets.size === 0 ? null : 0
+    // Also with nothing announced: the rows of an organization that was deleted are nobody's to be told of.
+    let after: number | null = 0
     while (after !== null && !options.isEnding()) {
       const step = await auditLog.prune(before, after, STEP_ROWS)
       for (const [id, count] of Object.entries(step.deleted)) deleted[id] = (deleted[id] ?? 0) + count
