@@ -11,6 +11,7 @@ import { programEnvironment } from './config.ts'
 import type { Config } from './config.ts'
 import { createAnomalyDetector } from './core/anomaly/detector.ts'
 import type { Caller } from './core/caller.ts'
+import type { OrganizationId } from './core/ids.ts'
 import type { Role } from './core/role.ts'
 import type { Clock, Ids, Log, Storage } from './core/ports.ts'
 import { ok, refuse } from './core/result.ts'
@@ -171,6 +172,11 @@ export async function openInstallation(config: Config, options: { version: strin
   })
   const tasks = createTaskOwners(storage.mcpTasks, TASKS_REMEMBERED)
   const closer = createSessionCloser({ ids, log, upstreams: bridged, vault: vault.value, mcpSessions: stores.mcpSessions, connections: stores.connections, organizations: stores.organizations })
+  const policiesChanged = async (organizationId: OrganizationId) => {
+    toolLists.policiesChanged(organizationId)
+    const own = new Set<string>((await stores.connections.list(organizationId)).map(({ id }) => id))
+    bridged.policiesChanged(({ connectionId }) => own.has(connectionId))
+  }
   const controlPorts: ControlPorts = {
     upstreamState: upstreamState({ closer, mcpSessions: stores.mcpSessions, tasks, bridged, holders: [bridged, older, ...(programs === null ? [] : [programs])] }),
     clock, ids, vault: vault.value, upstreams, events, programs,
@@ -186,7 +192,7 @@ export async function openInstallation(config: Config, options: { version: strin
     connections: stores.connections,
     policies: storage.policies,
     policyVersions: storage.policyVersions,
-    policyBook: { ...stores.policies, changed: (id) => stores.policies.changed(id).then(() => toolLists.policiesChanged(id)) },
+    policyBook: { ...stores.policies, changed: (id) => stores.policies.changed(id).then(() => policiesChanged(id)) },
     toolBook: stores.tools,
     toolChanges: anomalies,
     sessions: storage.sessions,

@@ -3,6 +3,7 @@ import { ANONYMOUS } from '../core/caller.ts'
 import type { Caller } from '../core/caller.ts'
 import type { Connection } from '../core/connection.ts'
 import type { ConnectionId } from '../core/ids.ts'
+import type { CompiledPolicies } from '../core/policy/compile.ts'
 import { AuditUnavailable } from '../core/ports.ts'
 import type { UpstreamAnswer } from '../core/ports.ts'
 import { ok, refuse } from '../core/result.ts'
@@ -22,7 +23,7 @@ import type { Question } from './question-book.ts'
 import { placeOf, recordQuestions } from './record-questions.ts'
 import { recordedId } from './recorded-id.ts'
 import { relayEventStream, statusOfCut } from './relay.ts'
-import { applyAction } from './steps/apply-action.ts'
+import { applyAction, denialIn } from './steps/apply-action.ts'
 import { authenticate, authenticatePerson } from './steps/authenticate.ts'
 import type { AuthenticationFailure } from './steps/authenticate.ts'
 import { checkOpening, isListening, opensSomething } from './steps/check-opening.ts'
@@ -106,21 +107,28 @@ async function admitAndForward(gw: Gateway, call: IncomingCall, trail: Trail): P
     now,
   }
   const callsBefore = session.toolCallsCount - toolCalls
-  const decisions = trail.entries.map((entry, index) => {
+  const judge = (by: CompiledPolicies) => trail.entries.map((entry, index) => {
     // Each call of a batch counts for those behind it.
     const calls = callsBefore + toolCallsIn(trail.entries.slice(0, index))
-    const ofEntry = decideEntry(policies, entry, { ...facts, session: { id: session.id, calls } })
+    const ofEntry = decideEntry(by, entry, { ...facts, session: { id: session.id, calls } })
     entry.decision = strictestOf(ofEntry)
     return ofEntry
   })
 
-  const cleared = applyAction(gw.limiter, decisions, now)                                                         //  6
+  const cleared = applyAction(gw.limiter, judge(policies), now)                                                         //  6
   if (!cleared.ok) return refused(cleared, { index: cleared.index })
   const equipped = checkCredential(connection.value)
   if (!equipped.ok) return refused(equipped)
   const listCall = { trail, connection: connection.value, caller: caller.value }
-  const pinned = await gw.toolLists.check(listCall)
+  const check = gw.toolLists.check(listCall)
+  const pinned = check instanceof Promise ? await check : check
   if (!pinned.ok) return refused(pinned, pinned.index === undefined ? undefined : { index: pinned.index })
+  if (check instanceof Promise) {
+    // It may have waited for the upstream; what the policies say by now counts.
+    const current = await gw.policies.current(caller.value.organizationId)
+    const denied = current === policies ? null : denialIn(judge(current))
+    if (denied !== null) return refused(denied, { index: denied.index })
+  }
 
   const reserved = await reserveRecord(gw.auditLog, draftRows(trail, caller.value.organizationId, gw.limits))     //  7
   if (!reserved.ok) return refused(reserved)

@@ -14,10 +14,8 @@ export interface AppliedRefusal {
  * is taken. `alert` forwards; that it was one shows in the record and as an anomaly.
  */
 export function applyAction(limiter: RateLimiter, decisions: Decision[][], now: EpochMs): Result<void> & Partial<AppliedRefusal> {
-  for (const [index, ofMessage] of decisions.entries()) {
-    const denied = ofMessage.find(({ action }) => action === 'deny')
-    if (denied !== undefined) return { ...refuse('policy_denied', denied.reason, origin(denied)), index }
-  }
+  const denial = denialIn(decisions)
+  if (denial !== null) return denial
   for (const [index, ofMessage] of decisions.entries()) {
     for (const decision of ofMessage) {
       const limited = takeLimit(limiter, decision, now)
@@ -25,6 +23,15 @@ export function applyAction(limiter: RateLimiter, decisions: Decision[][], now: 
     }
   }
   return ok(undefined)
+}
+
+/** The first deny among the decisions on all messages of a call; null where there is none. */
+export function denialIn(decisions: Decision[][]): (Refusal & AppliedRefusal) | null {
+  for (const [index, ofMessage] of decisions.entries()) {
+    const denied = ofMessage.find(({ action }) => action === 'deny')
+    if (denied !== undefined) return { ...refuse('policy_denied', denied.reason, origin(denied)), index }
+  }
+  return null
 }
 
 function takeLimit(limiter: RateLimiter, decision: Decision, now: EpochMs): Refusal | null {

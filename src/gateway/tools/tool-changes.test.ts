@@ -268,6 +268,28 @@ describe('pinned tools', () => {
     await forgetful.close()
   })
 
+  test('a call that waited for the look is judged by the policies of after it', async () => {
+    await make({ pinTools: 'block' })
+    await list(await open())
+    const answer = upstream.script
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    upstream.script = async (request, reply) => {
+      if (request.message.method === 'tools/list') await held
+      return answer(request, reply)
+    }
+    const session = await open()
+    const lists = upstream.lists()
+    const called = call('read', session)
+    await eventually(() => upstream.lists() > lists)
+    const { id: all } = (await gateway.api('GET', '/policies') as { id: string; name: string }[]).find(({ name }) => name === 'all') as { id: string }
+    await gateway.api('PUT', `/policies/${all}`, { name: 'all', connection: null, active: false, rules: [{ tool: '*', action: 'allow' }] })
+    release()
+    const refused = await called
+    await gateway.api('PUT', `/policies/${all}`, { name: 'all', connection: null, active: true, rules: [{ tool: '*', action: 'allow' }] })
+    expect([refused.status, upstream.toolCalls()]).toEqual([403, []])
+    expect((await gateway.rowsOf(refused)).filter(({ toolName }) => toolName === 'read')).toMatchObject([{ status: 'denied' }])
+  })
+
   test('parallel first calls of a session wait for one look', async () => {
     await make({ pinTools: 'block' })
     const session = await open()

@@ -15,6 +15,8 @@ export interface Translator extends Upstreams {
   end?(connectionId: string): void
   /** The same for whomever a switch was thrown on. */
   endWhere?(holds: (owner: Owner) => boolean): void
+  /** Calls are judged otherwise from here on: none that was judged before is sent to its server again. */
+  policiesChanged?(holds: (owner: Owner) => boolean): void
   close(): void | Promise<void>
 }
 
@@ -38,6 +40,8 @@ export interface BridgedUpstreams extends Upstreams {
   end(connectionId: string): void
   /** Ends what is held for those owners. */
   endWhere(holds: (owner: Owner) => boolean): void
+  /** Calls of those owners are judged otherwise from here on: none that was judged before is sent to its server again. */
+  policiesChanged(holds: (owner: Owner) => boolean): void
   close(): Promise<void>
 }
 
@@ -67,6 +71,7 @@ export function bridgeEras(inner: Upstreams, options: BridgeOptions): BridgedUps
       modernOverLegacy?.endWhere?.(holds)
       legacyOverModern?.endWhere?.(holds)
     },
+    policiesChanged: (holds) => legacyOverModern?.policiesChanged?.(holds),
     async close() {
       await Promise.all([modernOverLegacy?.close(), legacyOverModern?.close()])
     },

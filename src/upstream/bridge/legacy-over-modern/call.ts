@@ -46,6 +46,8 @@ export class BridgedCall {
   readonly #cut = new CancelSwitch()
   readonly #asked = new Set<string>()
   #reply: ModernReply | null = null
+  /** The server waits to be sent the call again: nothing of it is under way there. */
+  isBetweenRounds = false
 
   constructor(parts: BridgeParts, facts: { session: BridgedSession; request: UpstreamRequest; message: JsonObject; exchange: Exchange; slot: number }) {
     this.#parts = parts
@@ -104,7 +106,10 @@ export class BridgedCall {
       if (!isJsonObject(result)) return this.#errored({ code: INTERNAL_ERROR, message: 'The MCP server gave neither a result nor an error.' })
       if (result.resultType === undefined || result.resultType === 'complete') return { kind: 'text', text: resultText(this.#message.id, this.#legacyResult(result)) }
       if (result.resultType !== 'input_required') return this.#errored(notBridged(result.resultType))
+      this.isBetweenRounds = true
       const given = await this.#input(result, round)
+      this.isBetweenRounds = false
+      if (this.#cut.aborted) throw new UpstreamFailure('aborted', 'the call was given up')
       if ('error' in given) return this.#errored(given.error)
       outgoing = { ...params, ...given.input }
       round += 1

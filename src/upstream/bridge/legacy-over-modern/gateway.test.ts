@@ -76,6 +76,19 @@ describe('a question', () => {
     expect(await gateway.rowsOf(call)).toMatchObject(expect.arrayContaining([expect.objectContaining({ toolName: 'test_input_required_result_elicitation', status: 'ok' })]))
   })
 
+  test('leads to no further round once the policies changed', async () => {
+    const headers = await session()
+    const call = await gateway.open('modern', toolCall('test_input_required_result_elicitation', {}, 'c'), { headers })
+    const reader = (call.body as ReadableStream<Uint8Array>).getReader()
+    let text = ''
+    const read = async () => said((text += new TextDecoder().decode((await reader.read()).value)))
+    await eventually(async () => (await read()).some(({ method }) => method === 'elicitation/create'), 'a question')
+    const { id } = await gateway.policy('another', [{ tool: 'nothing', action: 'deny' }])
+    const final = await eventually(async () => (await read()).find((message) => message.id === 'c'), 'the answer')
+    expect(final.error.message).toContain('policies of the gateway changed')
+    await gateway.api('DELETE', `/policies/${id}`)
+  })
+
   test('is cut with its call by a kill switch', async () => {
     const { key, id } = await gateway.apiKey({ label: 'cut' })
     const headers = await session(key)

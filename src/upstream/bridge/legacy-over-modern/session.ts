@@ -37,6 +37,11 @@ export class BridgedSession {
     return this.calls.size > 0 || this.listening !== null
   }
 
+  /** Ends the calls that would be sent again, in place of judging them again. */
+  dropRounds(why: string): void {
+    for (const call of [...this.calls.values()]) if (call.isBetweenRounds) call.cancel(why)
+  }
+
   end(): void {
     this.questions.dropAll('The session was ended.')
     for (const call of [...this.calls.values()]) call.cancel('The session was ended.')
@@ -90,6 +95,10 @@ export class BridgedSessions {
 
   endWhere(holds: (owner: Owner) => boolean): void {
     for (const session of [...this.#sessions.values()]) if (holds(session.owner)) this.end(session)
+  }
+
+  dropRoundsWhere(holds: (owner: Owner) => boolean, why: string): void {
+    for (const session of this.#sessions.values()) if (holds(session.owner)) session.dropRounds(why)
   }
 
   #endIdlest(candidates: Iterable<BridgedSession>): boolean {

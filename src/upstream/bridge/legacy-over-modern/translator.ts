@@ -93,6 +93,10 @@ class LegacyOverModern implements Translator {
     this.#sessions.endWhere(holds)
   }
 
+  policiesChanged(holds: (owner: Owner) => boolean): void {
+    this.#sessions.dropRoundsWhere(holds, 'The policies of the gateway changed while this call waited for its client. Call again.')
+  }
+
   close(): void {
     this.#isClosed = true
     this.endWhere(() => true)
