@@ -106,9 +106,10 @@ test('nothing is cut while a program, or a server of HTTP+SSE, is quiet', async 
 }, QUIET_MS + 30_000)
 
 describe('a call that nobody waits for any more is cancelled at its program', () => {
-  const modern = { ...call('hang'), params: { ...call('hang').params, _meta: { progressToken: 'token-1', 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } } }
+  const modernMeta = { 'progressToken': 'token-1', 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
   const modernHeaders = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'hang' }
-  const noted = () => readFileSync(notes, 'utf8').trim().split('\n').filter((line) => line !== '').map(Number)
+  /** When the program heard of the end of the call with this mark. */
+  const noted = (mark: string) => readFileSync(notes, 'utf8').split('\n').map((line) => line.split(' ')).find(([first]) => first === mark)?.[1]
 
   test.each([
     ['when its caller leaves', 'each', false, false],
@@ -118,14 +119,15 @@ describe('a call that nobody waits for any more is cancelled at its program', ()
   ])('%s', async (claim, slug, isModern, isSaid) => {
     const caller = client(slug)
     const session = isModern ? { id: '', headers: modernHeaders } : await caller.initialize('2025-11-25')
-    const before = noted().length
+    const mark = crypto.randomUUID()
+    const hang = call('hang', { mark })
     const leaving = new AbortController()
-    const reader = readerOf(await caller.post(isModern ? modern : call('hang'), session, leaving.signal))
+    const reader = readerOf(await caller.post(isModern ? { ...hang, params: { ...hang.params, _meta: modernMeta } } : hang, session, leaving.signal))
     await readUntil(reader, 'begun')
     const left = performance.timeOrigin + performance.now()
     if (isSaid) await caller.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1, reason: 'enough' } }, session)
     else leaving.abort()
-    const [heard = 0] = (await until('the program was told', noted, (times) => times.length > before)).slice(before)
+    const heard = Number(await until('the program was told', () => noted(mark)))
     if (isSlow) console.error(`${claim}: at the program after ${(heard - left).toFixed(1)} ms`)
     expect(heard - left).toBeLessThan(ABORT_MAX_MS)
     await reader.cancel().catch(() => {})
