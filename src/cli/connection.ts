@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { act, segment } from './act.ts'
-import type { Action, Command, Flag, Invocation } from './command.ts'
+import { act, request, segment, withDoor } from './act.ts'
+import { EXIT, type Action, type Command, type Flag, type Invocation } from './command.ts'
 import { ALLOW_STDIO, PROGRAM_FLAGS, readProgram } from './program.ts'
 import { CREDENTIAL_FLAGS, readCredential } from './credential.ts'
 import { toolActions } from './connection-tools.ts'
@@ -138,7 +138,15 @@ const test: Action = {
   summary: 'Ask the MCP server behind a connection for its name and its tools.',
   operands: ['SLUG'],
   flags: { ...FOLDER_FLAGS, ...ALLOW_STDIO },
-  run: (invocation) => act<Record<string, unknown>>(invocation, { method: 'POST', path: `/connections/${segment(invocation.operands[0])}/test` }, ({ data: found }) => fieldList(found)),
+  notes: 'Exits with 1 where the server cannot be reached or gives no MCP answer.',
+  run: async (invocation) => {
+    let isGood = false
+    const exit = await withDoor(invocation, (door) => request<Record<string, unknown>>(door, { method: 'POST', path: `/connections/${segment(invocation.operands[0])}/test` }), (answer) => {
+      isGood = answer.data.ok === true
+      invocation.terminal.out(invocation.isJson ? JSON.stringify(answer) : fieldList(answer.data))
+    })
+    return exit === EXIT.ok && !isGood ? EXIT.failed : exit
+  },
 }
 
 const programs: Action = {

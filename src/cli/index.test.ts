@@ -143,7 +143,6 @@ describe('commands ask the API', () => {
     ['key add --label ci --expires-at 2027-01-01T00:00:00Z', 'POST', '/api/v1/api-keys', { label: 'ci', expiresAt: '2027-01-01T00:00:00Z' }],
     ['key delete key_1', 'DELETE', '/api/v1/api-keys/key_1', undefined],
     ['session ls', 'GET', '/api/v1/sessions', undefined],
-    ['connection test abc', 'POST', '/api/v1/connections/abc/test', undefined],
     ['connection tools abc', 'GET', '/api/v1/connections/abc/tools', undefined],
     ['connection accept abc', 'POST', '/api/v1/connections/abc/tools/accept', {}],
     ['connection accept abc --tool read --tool a/b', 'POST', '/api/v1/connections/abc/tools/accept', { tools: [{ name: 'read' }, { name: 'a/b' }] }],
@@ -160,6 +159,13 @@ describe('commands ask the API', () => {
   test('key create --json prints the answer of the API and nothing else', async () => {
     const made = { data: { key: 'ig_k', id: 'key_1', label: 'ci' } }
     expect(await run('key create --label ci --json', { api: () => Response.json(made) })).toMatchObject({ exit: 0, out: `${JSON.stringify(made)}\n`, said: '' })
+  })
+
+  test('connection test exits with 1 where the server does not answer, and shows what came all the same', async () => {
+    for (const ok of [true, false]) {
+      const { exit, out, requests } = await run('connection test abc --json', { api: () => Response.json({ data: { ok, latencyMs: 1 } }) })
+      expect({ exit, out, requests }).toEqual({ exit: ok ? 0 : 1, out: `{"data":{"ok":${ok},"latencyMs":1}}\n`, requests: [{ method: 'POST', path: '/api/v1/connections/abc/test', body: undefined }] })
+    }
   })
 
   test('key create prints the key alone on stdout', async () => {

@@ -12,6 +12,7 @@ export async function readDocument(invocation: Pick<Invocation, 'terminal'>, nam
     const { parse } = await import('yaml')
     return ok(parse(text, { maxAliasCount: 100 }))
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return refuse('invalid_request', `${name}: there is no such file.`)
     return refuse('invalid_request', `${name}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
