@@ -15,7 +15,6 @@ export interface ConnectionFacts {
   slug: string
   name: string
   transport: string
-  updatedAt: string
   upstreamUrl: string
   authType: string
   authHeaderName: string | null
