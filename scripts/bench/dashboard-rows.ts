@@ -15,9 +15,9 @@ const DASHBOARDS = 200
 
 /** By what a person would open; the addresses are those of the seeded installation. */
 const PAGES: Record<string, string> = {
-  'observe, 15 minutes': '/?range=15m', 'observe, 1 hour': '/', 'observe, 30 days': '/?range=30d', connections: '/connections', connection: '/connections/bench', 'new connection': '/connections/new',
-  policies: '/policies', 'policy of 50 rules': '/policies/pol_deciding', sessions: '/sessions', audit: '/audit', 'audit, filtered': '/audit?user=user42%40example.com&action=deny',
-  'audit, text never seen': '/audit?q=no+such+text', anomalies: '/anomalies', keys: '/settings/keys', members: '/settings/members', about: '/settings/about', account: '/account',
+  'observe, 15 minutes': '/?range=15m', 'observe, 1 hour': '/', 'observe, 30 days': '/?range=30d', connections: '/connections', connection: '/connections/bench', 'new connection': '/connections/new/http',
+  policies: '/policies', 'policy of 50 rules': '/policies/pol_deciding', 'new policy': '/policies/new', 'policy templates': '/policies/templates', sessions: '/sessions', audit: '/audit', 'audit, filtered': '/audit?user=user42%40example.com&action=deny',
+  'audit, text never seen': '/audit?q=no+such+text', anomalies: '/anomalies', keys: '/settings/keys', members: '/settings/members', 'deleting all': '/settings/organization/delete', about: '/settings/about', account: '/account',
 }
 
 /** How long each page takes, and how much of it goes over the wire, where there is much to show. */
