@@ -3,7 +3,7 @@ import type { AuditEvent, Page } from '../core/audit.ts'
 import type { Actor } from '../core/caller.ts'
 import type { AuditEventId } from '../core/ids.ts'
 import { ok, type Result } from '../core/result.ts'
-import { isoTime } from '../core/time.ts'
+import { isoTime, type EpochMs } from '../core/time.ts'
 import { missing, requireReach, type Extent } from './access.ts'
 import { isOwn, ownSince } from './audit.ts'
 import type { ControlPorts } from './ports.ts'
@@ -18,7 +18,7 @@ export interface AnomalyView extends AuditEventView {
 
 export interface AnomalyControl {
   /** Newest first. A page may hold fewer than asked for where most are of the other state. */
-  list(actor: Actor, state: AnomalyState, page: { limit: number; cursor?: string }): Promise<Result<Page<AnomalyView>>>
+  list(actor: Actor, state: AnomalyState, page: { limit: number; cursor?: string; from?: EpochMs }): Promise<Result<Page<AnomalyView>>>
   /** The anomaly, and what was recorded on its connection shortly before and after it, newest first. */
   get(actor: Actor, id: string): Promise<Result<{ anomaly: AnomalyView; around: AuditEventView[] }>>
   /** Marks as seen to, all or none. What was acknowledged before keeps who did. Asks for the kill switch: whoever may stop calls may judge what is unusual. */
@@ -32,19 +32,21 @@ const AROUND_MAX = 40
 
 export function anomalyControl(ports: AnomalyPorts): AnomalyControl {
   return {
-    async list(actor, state, { limit, cursor }) {
+    async list(actor, state, { limit, cursor, from }) {
       const extent = requireReach(actor, 'audit.read')
       if (!extent.ok) return extent
       const scope = await scopeOf(ports, actor, extent.value)
       const items: AnomalyView[] = []
       let next = cursor
       for (let page = 0; page < PAGES_MAX && items.length < limit; page++) {
-        const found = await ports.auditLog.query(actor.organizationId, { type: 'anomaly', ...scope.filter }, { limit: limit - items.length, ...(next === undefined ? {} : { cursor: next }) })
+        const wanted = limit - items.length
+        const found = await ports.auditLog.query(actor.organizationId, { type: 'anomaly', ...(from === undefined ? {} : { from }), ...scope.filter }, { limit: wanted, ...(next === undefined ? {} : { cursor: next }) })
         if (!found.ok) return found
         const shown = await withAcknowledgements(ports, actor, found.value.items.filter(scope.isShown))
         items.push(...shown.filter(({ acknowledged }) => state === 'all' || (acknowledged !== null) === (state === 'acknowledged')))
         next = found.value.nextCursor
-        if (next === undefined) break
+        // A short page took all the time that one look may take: another would take as much again.
+        if (next === undefined || found.value.items.length < wanted) break
       }
       return ok(next === undefined ? { items } : { items, nextCursor: next })
     },

@@ -5,14 +5,16 @@ import type { Asked } from './shown.ts'
 
 /** Beyond it the number is told as "50+": somebody should look either way. */
 const COUNTED_MAX = 50
+/** What is open for longer is on the page of anomalies; looking through years for it is not for the first page. */
+const ANOMALIES_MS = 7 * 86_400_000
 
 /** What is stopped, failing or open right now, heaviest first, as far as the person may see. Empty: all is well. */
 export async function standingOf(asked: Asked): Promise<Result<Concern[]>> {
-  const { me, control } = asked
+  const { me, viewer, control } = asked
   const limit = COUNTED_MAX
   const [organization, connections, pulses, sessions, anomalies] = await Promise.all([
     control.organization.get(me.actor), control.connections.list(me.actor), pulsesOf(asked),
-    control.sessions.list(me.actor, { status: 'suspended' }, { limit }), control.anomalies.list(me.actor, 'open', { limit }),
+    control.sessions.list(me.actor, { status: 'suspended' }, { limit }), control.anomalies.list(me.actor, 'open', { limit, from: viewer.now - ANOMALIES_MS }),
   ])
   for (const found of [organization, connections, pulses, sessions, anomalies]) if (!found.ok) return found
   if (!organization.ok || !connections.ok || !pulses.ok || !sessions.ok || !anomalies.ok) return ok([])

@@ -15,7 +15,7 @@ const STEP_ROWS_FIRST = 1024
 /** A step that took longer than this is followed by a smaller one, so that calls never wait long for a search. */
 const STEP_SLOW_MS = 2
 /** Work for one page, and the longest a caller waits for it. After that the page ends short, with a cursor that goes on. */
-const PAGE_WORK_MS = 40
+const PAGE_WORK_MS = 30
 const PAGE_WAIT_MS = 75
 const STREAM_CHUNK_ROWS = 128
 
