@@ -8,7 +8,7 @@ import { sortedJson } from '../core/sorted-json.ts'
 import { questionsInResult } from './question-book.ts'
 import type { Question, QuestionBook } from './question-book.ts'
 import { placeOf } from './record-questions.ts'
-import { retryName } from './retry-name.ts'
+import { retryName, stateName } from './retry-name.ts'
 import { changedSetup } from './session-setup.ts'
 import type { TaskOwners } from './task-owners.ts'
 import type { Trail } from './trail.ts'
@@ -62,6 +62,7 @@ function noteQuestions(ports: NotePorts, trail: Trail, facts: ResultFacts, messa
   const asked = questionsInResult(result)
   if (message.method?.startsWith('tasks/') !== true) {
     const name = retryName(ports, { connectionId: connection.id, principalId: caller.principal.id, message, requestState: result.requestState, asked: asked.map(({ id }) => id) })
+    if (typeof result.requestState === 'string') ports.questions.noteState(stateName(ports, connection.id, result.requestState))
     ports.questions.noteRetry(name, { method: message.method ?? '', requestId: trail.call.requestId, traceId: traceOf(trail, message) })
     return asked
   }

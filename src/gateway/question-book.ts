@@ -28,6 +28,9 @@ export interface QuestionBook {
   loseSight(place: string): void
   /** That a call may be sent again with what it was asked for; `name` is what the retry will show. */
   noteRetry(name: string, origin: Origin): void
+  /** That somebody was given this state to bring back. */
+  noteState(name: string): void
+  hasState(name: string): boolean
   findRetry(name: string): Origin | null
 }
 
@@ -39,6 +42,7 @@ const RETRIES_MAX = 20_000
 export function createQuestionBook(startedAt: number): QuestionBook {
   const places = new Map<string, { asked: Map<string, Origin>; isComplete: boolean }>()
   const retries = new Map<string, Origin>()
+  const states = new Map<string, true>()
   const calls = new Map<string, Set<Trail>>()
 
   function placeOf(name: string) {
@@ -85,6 +89,13 @@ export function createQuestionBook(startedAt: number): QuestionBook {
       retries.set(name, origin)
       dropOldest(retries, RETRIES_MAX)
     },
+    noteState(name) {
+      states.delete(name)
+      states.set(name, true)
+      // Forgotten before the retries are: whoever was given a state must not be taken for somebody else.
+      dropOldest(states, RETRIES_MAX / 2)
+    },
+    hasState: (name) => states.has(name),
     findRetry: (name) => retries.get(name) ?? null,
   }
 }

@@ -211,6 +211,22 @@ test('an answer to a question from before a restart passes, since nobody knows i
   expect((await gateway.rowsOf(answer))[0]?.details).toEqual({ direction: 'client_to_server', answers: { question: '41', outcome: 'result' } })
 })
 
+test('what a server has a call carry is good for the caller that was given it, and for who was given the same', async () => {
+  const { message, headers } = modernToolCall('choose')
+  upstream.script = (_request, reply) => reply.result({ resultType: 'input_required', inputRequests: {}, requestState: 'of the first' })
+  await gateway.call('one', message, { headers })
+  const again = { ...message, id: 2, params: { ...message.params, inputResponses: {}, requestState: 'of the first' } }
+  const { key } = await gateway.apiKey({ label: 'another' })
+  const before = upstream.received.length
+  const refused = await gateway.call('one', again, { headers, key })
+  expect([refused.status, refused.json.error.message, upstream.received.length - before]).toEqual([400, expect.stringContaining('not given to this caller'), 0])
+  expect((await gateway.call('one', again, { headers })).status).toBe(200)
+  await gateway.call('one', message, { headers, key })
+  expect((await gateway.call('one', again, { headers, key })).status).toBe(200)
+  // From before this process, perhaps.
+  expect((await gateway.call('one', { ...again, params: { ...again.params, requestState: 'unknown' } }, { headers, key })).status).toBe(200)
+})
+
 test.each([['with what the server had it carry', { requestState: 'opaque' }], ['by what was asked for', {}]])(
   'a call that is sent again with its input is tied to the first %s (2026-07-28)', async (_name, state) => {
     const { message, headers } = modernToolCall('guess', {}, 1)
@@ -228,10 +244,11 @@ test.each([['with what the server had it carry', { requestState: 'opaque' }], ['
       { method: 'elicitation/create', traceId: 'story-2', details: { direction: 'server_to_client', question: 'name' }, args: { message: 'Who?', password: '[masked]' } },
       { method: 'tools/call', traceId: 'story-2', details: { continues: { requestId }, answers: [{ question: 'name', outcome: 'accept' }] } },
     ])
-    // Another key's retry goes back to nothing.
+    // Another key's retry goes back to nothing, and does not pass with what this one was given.
     const foreign = await gateway.call('one', { ...retry, id: 3 }, { headers, key: (await gateway.apiKey()).key })
     const [row] = await gateway.rowsOf(foreign)
-    expect([row?.traceId === 'story-2', row?.details]).toEqual([false, { answers: [{ question: 'name', outcome: 'accept' }] }])
+    const isGiven = 'requestState' in state
+    expect([foreign.status, row?.traceId === 'story-2', row?.details]).toEqual([isGiven ? 400 : 200, false, isGiven ? undefined : { answers: [{ question: 'name', outcome: 'accept' }] }])
   },
 )
 

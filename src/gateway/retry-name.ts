@@ -12,3 +12,8 @@ export function retryName(
   const what = typeof requestState === 'string' ? { requestState } : { name: message.params?.name ?? message.params?.uri ?? null, asked: asked.toSorted() }
   return hashKey(JSON.stringify([connectionId, principalId, message.method, what]))
 }
+
+/** The name of a state that some caller of the connection was given to bring back. */
+export function stateName({ hashKey }: { hashKey(text: string): string }, connectionId: string, requestState: string): string {
+  return hashKey(JSON.stringify([connectionId, { requestState }]))
+}

@@ -6,7 +6,7 @@ import type { Result } from '../../core/result.ts'
 import type { McpSession } from '../../core/session.ts'
 import type { QuestionBook } from '../question-book.ts'
 import { shownId } from '../record-questions.ts'
-import { retryName } from '../retry-name.ts'
+import { retryName, stateName } from '../retry-name.ts'
 import type { TaskOwners } from '../task-owners.ts'
 
 const INVALID_PARAMS = -32602
@@ -45,7 +45,7 @@ export async function tieMessages(
   for (const [index, message] of facts.messages.entries()) {
     const tie = message.kind === 'response' ? tieAnswer(deps.questions, facts, message, index)
       : message.method?.startsWith('tasks/') === true ? await tieTask(deps.tasks, facts, message)
-      : ok(tieRetry(deps, facts, message))
+      : tieRetry(deps, facts, message)
     if (!tie.ok) return tie
     ties.push(tie.value)
   }
@@ -73,13 +73,16 @@ async function tieTask(tasks: TaskOwners, { connection, caller, mcpSession }: Ti
   return ok({ traceId: task.traceId, details: { task: { id: shownId(task.taskId), requestId: task.requestId }, ...(answers.length === 0 ? {} : { answers }) } })
 }
 
-function tieRetry(deps: { questions: QuestionBook; hashKey(text: string): string }, { connection, caller }: TieFacts, message: RpcMessage): Tie | null {
-  if (!goesBack(message)) return null
+function tieRetry(deps: { questions: QuestionBook; hashKey(text: string): string }, { connection, caller }: TieFacts, message: RpcMessage): Result<Tie | null> {
+  if (!goesBack(message)) return ok(null)
   const { requestState, inputResponses } = message.params ?? {}
   const asked = typeof inputResponses === 'object' && inputResponses !== null ? Object.keys(inputResponses) : []
   const origin = deps.questions.findRetry(retryName(deps, { connectionId: connection.id, principalId: caller.principal.id, message, requestState, asked }))
+  // Servers see one credential for all callers, so that they cannot tell whose state it is.
+  const isForeign = origin === null && typeof requestState === 'string' && deps.questions.hasState(stateName(deps, connection.id, requestState))
+  if (isForeign) return refuse('invalid_request', 'This requestState was not given to this caller for this method. Call again without it.', { rpcCode: INVALID_PARAMS })
   const answers = answersIn(message.params)
-  return { traceId: origin?.traceId ?? null, details: { ...(origin === null ? {} : { continues: { requestId: origin.requestId } }), ...(answers.length === 0 ? {} : { answers }) } }
+  return ok({ traceId: origin?.traceId ?? null, details: { ...(origin === null ? {} : { continues: { requestId: origin.requestId } }), ...(answers.length === 0 ? {} : { answers }) } })
 }
 
 function answersIn(params: Record<string, unknown> | null): { question: string; outcome: string }[] {
