@@ -49,6 +49,13 @@ test('acknowledging again keeps the first person and puts nothing further on rec
   expect(await count()).toBe(before)
 })
 
+test('of several people at once, one is on record', async () => {
+  const { control, ids, auditLog } = await world()
+  const done = await Promise.all((['ciso', 'owner', 'admin'] as const).map((role) => control.anomalies.acknowledge(actorOf(role), [ids.spike], `by ${role}`)))
+  expect(done.map((each) => each.ok && each.value[0]?.acknowledged?.note)).toEqual(['by ciso', 'by ciso', 'by ciso'])
+  expect(auditLog.events.filter(({ method }) => method === 'anomaly.acknowledge')).toHaveLength(1)
+})
+
 describe('who may see to an anomaly', () => {
   const MAY: [Role, string][] = [['owner', 'ok'], ['admin', 'ok'], ['ciso', 'ok'], ['developer', 'not_found'], ['auditor', 'forbidden']]
   test.each(MAY)('%s: %s', async (role, expected) => {

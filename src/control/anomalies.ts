@@ -10,7 +10,7 @@ import type { ControlPorts } from './ports.ts'
 import { presentAuditEvent, type AuditEventView } from './present.ts'
 import { recordChanges } from './record-change.ts'
 
-export type AnomalyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'auditLog' | 'acknowledgements'>
+export type AnomalyPorts = Pick<ControlPorts, 'clock' | 'ids' | 'connections' | 'auditLog' | 'acknowledgements' | 'inTurn'>
 
 export interface AnomalyView extends AuditEventView {
   acknowledged: { at: string; by: string; note: string | null } | null
@@ -67,7 +67,8 @@ export function anomalyControl(ports: AnomalyPorts): AnomalyControl {
       return around.ok ? ok({ anomaly, around: around.value.items.filter(scope.isShown).map(presentAuditEvent) }) : around
     },
 
-    async acknowledge(actor, ids, note) {
+    // In turn, so that of two at once one is on record as who did, and the other finds it done.
+    acknowledge: (actor, ids, note) => ports.inTurn(`anomalies ${actor.organizationId}`, async () => {
       const reached = requireReach(actor, 'kill-switch')
       if (!reached.ok) return reached
       const found = await reachAnomalies(ports, actor, ids)
@@ -84,7 +85,7 @@ export function anomalyControl(ports: AnomalyPorts): AnomalyControl {
         await ports.acknowledgements.insert(made)
         return ok(await withAcknowledgements(ports, actor, found.value))
       })
-    },
+    }),
   }
 }
 
