@@ -104,3 +104,20 @@ test('heads name what a list names, to whom it names it', async () => {
     expect(named).toHaveLength(role === 'developer' ? 1 : 3)
   }
 })
+
+test('a draft stands for no policy out of its writer’s reach: what is decided without it would tell what it says', async () => {
+  const { control } = await fixture()
+  await control.connections.create(actorOf('developer'), NewConnection.parse({ slug: 'mine', upstreamUrl: 'http://127.0.0.1:9/mcp' }))
+  const [forAll, own] = [await control.policies.create(owner, policy('for-all')), await control.policies.create(actorOf('developer'), policy('own', { connection: 'mine' }))]
+  if (!forAll.ok || !own.ok) throw new Error('not made')
+  const draft = policy('draft', { connection: 'mine' })
+  const asked = async (role: 'owner' | 'developer', id: string) => {
+    const simulated = await control.policies.simulate(actorOf(role), { connection: 'mine', target: { kind: 'tool', name: 'get' }, change: { id, policy: draft } })
+    const replayed = await control.policies.replay(actorOf(role), { policies: [], change: { id, policy: draft } })
+    return [simulated, replayed].map((result) => (result.ok ? 'ok' : result.code))
+  }
+  expect(await asked('owner', forAll.value.id)).toEqual(['ok', 'ok'])
+  expect(await asked('developer', own.value.id)).toEqual(['ok', 'ok'])
+  expect(await asked('developer', forAll.value.id)).toEqual(['not_found', 'not_found'])
+  expect(await asked('developer', 'pol_unknown')).toEqual(['not_found', 'not_found'])
+})

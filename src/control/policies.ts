@@ -9,12 +9,12 @@ import type { NewPolicy, Policy } from '../core/policy/schema.ts'
 import { POLICY_TEMPLATES, type PolicyTemplate } from '../core/policy/templates.ts'
 import { ok, type Result } from '../core/result.ts'
 import type { EpochMs } from '../core/time.ts'
-import { isReachable, missing, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
+import { isReachable, ownerIdOf, reachableConnections, requireReach, wrongField } from './access.ts'
 import { governanceTurn } from './in-turn.ts'
 import { applyPolicies, type AppliedPolicies, type PolicyApplication } from './policy-apply.ts'
 import { changedSince, deletionMark, markOf, policyHistory, type PolicyHistory } from './policy-history.ts'
 import { movePolicy } from './policy-move.ts'
-import { lastPosition, nameTaken, requireGoverned, settled, withChange, type DraftChange, type PolicyPorts } from './policy-placing.ts'
+import { lastPosition, nameTaken, reachDraftChange, reachPolicy, requireGoverned, settled, withChange, type DraftChange, type PolicyPorts } from './policy-placing.ts'
 import { policyRehearsals, type Rehearsals } from './policy-rehearsal.ts'
 import { presentPolicy, type PolicyView } from './present.ts'
 import { recordChange } from './record-change.ts'
@@ -202,6 +202,8 @@ function policyReads(ports: PolicyPorts): Pick<PolicyControl, 'get' | 'list' | '
       if (!extent.ok) return extent
       const connection = await ports.connections.findBySlug(actor.organizationId, simulation.connection)
       if (connection === null || !isReachable(actor, extent.value, connection)) return wrongField('connection', 'there is no such connection')
+      const unreached = await reachDraftChange(ports, actor, simulation.change)
+      if (unreached !== null) return unreached
       const against = simulation.policies === undefined && simulation.change === undefined ? 'stored' : 'draft'
       const compiled = await compiledFor(ports, actor.organizationId, simulation)
       const facts = imaginedFacts(simulation, ports.clock.now())
@@ -240,15 +242,4 @@ function presentDecision(decision: Decision, against: SimulationReport['against'
     // The bucket's name is the limiter's own business.
     rateLimit: rateLimit === null ? null : { max: rateLimit.max, windowSeconds: rateLimit.windowMs / 1000 },
   }
-}
-
-async function reachPolicy(ports: PolicyPorts, actor: Actor, permission: 'governance.read' | 'governance.write', id: string): Promise<Result<Policy>> {
-  const extent = requireReach(actor, permission)
-  if (!extent.ok) return extent
-  const policy = await ports.policies.get(actor.organizationId, id as PolicyId)
-  if (policy === null) return missing('policy')
-  if (extent.value === 'all') return ok(policy)
-  // A policy is within reach when its connection is: who typed it does not matter.
-  const connection = policy.connection === null ? null : await ports.connections.findBySlug(actor.organizationId, policy.connection)
-  return connection !== null && isReachable(actor, extent.value, connection) ? ok(policy) : missing('policy')
 }

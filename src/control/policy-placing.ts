@@ -1,7 +1,8 @@
 import type { Actor } from '../core/caller.ts'
+import type { PolicyId } from '../core/ids.ts'
 import type { NewPolicy, Policy } from '../core/policy/schema.ts'
-import { ok, refuse, type Result } from '../core/result.ts'
-import { isReachable, requireReach, wrongField } from './access.ts'
+import { ok, refuse, type Refusal, type Result } from '../core/result.ts'
+import { isReachable, missing, requireReach, wrongField } from './access.ts'
 import type { ControlPorts } from './ports.ts'
 
 /*
@@ -48,6 +49,24 @@ export interface DraftChange {
   /** The stored policy in whose stead it comes; null: a new one. */
   id: string | null
   policy: NewPolicy
+}
+
+export async function reachPolicy(ports: Pick<PolicyPorts, 'connections' | 'policies'>, actor: Actor, permission: 'governance.read' | 'governance.write', id: string): Promise<Result<Policy>> {
+  const extent = requireReach(actor, permission)
+  if (!extent.ok) return extent
+  const policy = await ports.policies.get(actor.organizationId, id as PolicyId)
+  if (policy === null) return missing('policy')
+  if (extent.value === 'all') return ok(policy)
+  // A policy is within reach when its connection is: who typed it does not matter.
+  const connection = policy.connection === null ? null : await ports.connections.findBySlug(actor.organizationId, policy.connection)
+  return connection !== null && isReachable(actor, extent.value, connection) ? ok(policy) : missing('policy')
+}
+
+/** A draft may stand for a policy within the actor's reach only: without it, what is decided would tell of one that is not. */
+export async function reachDraftChange(ports: Pick<PolicyPorts, 'connections' | 'policies'>, actor: Actor, change: DraftChange | undefined): Promise<Refusal | null> {
+  if (change === undefined || change.id === null) return null
+  const found = await reachPolicy(ports, actor, 'governance.read', change.id)
+  return found.ok ? null : found
 }
 
 /** All policies as they would be with this one saved. */

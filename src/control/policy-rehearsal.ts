@@ -9,7 +9,7 @@ import { ok, refuse, type Result } from '../core/result.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
 import { isReachable, narrower, requireReach, wrongField } from './access.ts'
 import { isOwn, ownSince } from './audit.ts'
-import { withChange, type DraftChange } from './policy-placing.ts'
+import { reachDraftChange, withChange, type DraftChange } from './policy-placing.ts'
 import type { ControlPorts } from './ports.ts'
 
 export type RehearsalPorts = Pick<ControlPorts, 'clock' | 'connections' | 'auditLog' | 'policies'>
@@ -99,6 +99,8 @@ export function policyRehearsals(ports: RehearsalPorts): Rehearsals {
       const scope = await scopeOf(ports, actor, request)
       if (!scope.ok) return scope
       const { change, callsMax } = request
+      const unreached = await reachDraftChange(ports, actor, change)
+      if (unreached !== null) return unreached
       const drafts = change === undefined ? request.policies : [change.policy]
       const judging = change === undefined ? draftPolicies(drafts) : withChange(await ports.policies.list(actor.organizationId), change)
       const replay = new Replay(compilePolicies(judging))
