@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { rmSync } from 'node:fs'
 import type { Server } from 'bun'
 import type { Config } from './config.ts'
+import { AccountReset, accountResetControl } from './control/account-reset.ts'
+import type { AccountResetView } from './control/account-reset.ts'
 import { FirstOwner } from './control/setup.ts'
 import { ok, refuse } from './core/result.ts'
 import type { Result } from './core/result.ts'
@@ -32,6 +34,8 @@ export interface Igris {
   setupUrl(): Promise<string | null>
   createOwner(input: { email: string; password: string; organization: string }): Promise<Result<{ organizationId: string; personId: string }>>
   rotateMasterKey(newKey?: string): Promise<Result<{ connections: number }>>
+  /** Another password for somebody who lost theirs; see `AccountReset`. */
+  resetPassword(input: unknown): Promise<Result<AccountResetView>>
   /** Writes a copy of the database that `igris restore` takes. */
   backup(path: string): Promise<Result<void>>
   close(): Promise<void>
@@ -50,14 +54,20 @@ export async function composeIgris(config: Config, options: { isDemo?: boolean; 
   if (!opened.ok) return opened
   const inst = opened.value
   // The framework is loaded when first asked for: the path of a call does not wait for it.
-  const localApi = lazyHandler(async () => (await import('./doors.ts')).localApi(inst, options.version))
+  const address = { url: config.publicUrl ?? addressOf(config, config.port) }
+  const localApi = lazyHandler(async () => (await import('./doors.ts')).localApi(inst, { version: options.version, publicUrl: address.url }))
   const setup = createSetupLink(inst.ids)
   return ok({
     api: (request) => localApi.handle(request),
-    serve: () => serve(inst, { version: options.version, localApi, setup }),
+    serve: async () => {
+      const serving = await serve(inst, { version: options.version, localApi, setup })
+      address.url = serving.url
+      return serving
+    },
     setupUrl: async () => ((await inst.control.setup.isNeeded()) ? setup.url() : null),
     createOwner: (input) => createOwner(inst, input),
     rotateMasterKey: (newKey) => inst.rotateMasterKey(newKey),
+    resetPassword: (input) => resetPassword(inst, input),
     backup: (path) => backup(inst, path),
     close: () => inst.close(),
   })
@@ -96,11 +106,15 @@ async function serve(inst: Installation, { version, localApi, setup }: { version
   isWarm = true
   // Loading the framework stalls everybody for some 30 ms; better soon after the start than under the first person's request, who reports a failure.
   setTimeout(() => void import('./doors.ts').catch(() => {}), DOORS_WARM_AFTER_MS).unref()
-  const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${tcp.port}`
+  const url = config.publicUrl ?? addressOf(config, tcp.port ?? config.port)
   setup.listeningAt(url)
   inst.controlPorts.accessChanges.listen(() => void offerSetUpAgain(inst, setup))
   log.write('info', 'listening', { url })
   return { url, stop: once(() => stop(inst, { servers: [tcp, control, ...(metricsServer === null ? [] : [metricsServer])], socketPath, endUpkeep, logUnhandled })) }
+}
+
+function addressOf({ host }: Config, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Whoever deletes the last organization leaves nobody who could get in, and the first link is used: the operator finds a new one in the log. */
@@ -148,6 +162,7 @@ function localOperations(inst: Installation): LocalOperations {
       return createOwner(inst, parsed.data)
     },
     rotateMasterKey: (newKey) => inst.rotateMasterKey(newKey),
+    resetPassword: (input) => resetPassword(inst, input),
     backup: (path) => backup(inst, path),
   }
 }
@@ -155,6 +170,13 @@ function localOperations(inst: Installation): LocalOperations {
 async function createOwner(inst: Installation, input: FirstOwner): Promise<Result<{ organizationId: string; personId: string }>> {
   const created = await inst.control.setup.createOwner(input)
   return created.ok ? ok({ organizationId: created.value.organization.id, personId: created.value.owner.id }) : created
+}
+
+async function resetPassword(inst: Installation, input: unknown): Promise<Result<AccountResetView>> {
+  const parsed = AccountReset.safeParse(input)
+  if (parsed.success) return accountResetControl(inst.controlPorts).reset(parsed.data)
+  const issues = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }))
+  return refuse('invalid_request', 'The password cannot be reset like this.', { issues })
 }
 
 async function backup(inst: Installation, path: string): Promise<Result<void>> {

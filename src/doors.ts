@@ -23,9 +23,9 @@ export function keyedApi(inst: Installation, version: string): RequestHandler {
   })) as RequestHandler
 }
 
-/** The REST API for whoever owns the data folder: acts as owner of the first organization. */
-export function localApi(inst: Installation, version: string): RequestHandler {
-  return restApi(apiDeps(inst, version), actorAlways(() => operatorOf(inst))) as RequestHandler
+/** The REST API for whoever owns the data folder: acts as owner of the first organization. Behind a socket no header says where people reach Igris. */
+export function localApi(inst: Installation, { version, publicUrl }: { version: string; publicUrl: string }): RequestHandler {
+  return restApi({ ...apiDeps(inst, version), publicUrl }, actorAlways(() => operatorOf(inst))) as RequestHandler
 }
 
 async function operatorOf(inst: Installation): Promise<Actor | null> {

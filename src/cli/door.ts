@@ -15,6 +15,7 @@ export interface Door {
   isServerRunning: boolean
   api(method: string, path: string, body?: unknown): Promise<Response>
   rotateMasterKey(newKey?: string): Promise<Result<{ connections: number }>>
+  resetPassword(reset: { email: string; password?: string | undefined; removeSecondFactor: boolean }): ReturnType<Igris['resetPassword']>
   backup(path: string): Promise<Result<void>>
   close(): Promise<void>
 }
@@ -71,6 +72,7 @@ async function openSocketDoor(config: Config, terminal: Terminal, status: Server
     isServerRunning: true,
     api: send,
     rotateMasterKey: async (newKey) => readResult(await send('POST', '/control/rotate-master-key', newKey === undefined ? {} : { newKey })),
+    resetPassword: async (reset) => readResult(await send('POST', '/control/reset-password', reset)),
     backup: async (path) => readResult(await send('POST', '/control/backup', { path })),
     close: async () => {},
   })
@@ -81,6 +83,7 @@ function localDoor(igris: Igris): Door {
     isServerRunning: false,
     api: (method, path, body) => igris.api(new Request(`http://localhost${path}`, requestInit(method, body))),
     rotateMasterKey: (newKey) => igris.rotateMasterKey(newKey),
+    resetPassword: (reset) => igris.resetPassword(reset),
     backup: (path) => igris.backup(path),
     close: () => igris.close(),
   }

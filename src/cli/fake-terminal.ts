@@ -34,6 +34,7 @@ export function fakeTerminal({ environment = {}, stdin = '', api, igris = {} }: 
     setupUrl: async () => null,
     createOwner: async () => ok({ organizationId: 'org_1', personId: 'per_1' }) as Awaited<ReturnType<Igris['createOwner']>>,
     rotateMasterKey: async () => ok({ connections: 0 }),
+    resetPassword: async () => ok({ id: 'per_1', email: 'a@example.com', password: 'made-up', sessionsEnded: 0, secondFactor: 'off', passwordSignsIn: true }),
     backup: async () => ok(undefined),
     close: async () => {},
     ...igris,

@@ -11,6 +11,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   demo: { summary: 'Run the gateway with a sample MCP server behind it', load: async () => (await import('./demo.ts')).demoCommand },
   init: { summary: 'Prepare a data folder', load: async () => (await import('./init.ts')).initCommand },
   key: { summary: 'API keys and the master key', load: async () => (await import('./key.ts')).keyCommand },
+  member: { summary: 'The people of the organization, and lost passwords', load: async () => (await import('./member.ts')).memberCommand },
   connection: { summary: 'Connections to MCP servers', load: async () => (await import('./connection.ts')).connectionCommand },
   import: { summary: 'Take over the servers of an MCP client', load: async () => (await import('./import.ts')).importCommand },
   policy: { summary: 'Policies', load: async () => (await import('./policy.ts')).policyCommand },

@@ -10,7 +10,7 @@ import { listenControl } from './server.ts'
 const broken = async (): Promise<never> => {
   throw new Error('secret detail')
 }
-const operations: LocalOperations = { status: broken, init: broken, rotateMasterKey: broken, backup: async () => ok(undefined) }
+const operations: LocalOperations = { status: broken, init: broken, rotateMasterKey: broken, resetPassword: broken, backup: async () => ok(undefined) }
 
 describe('a fault', () => {
   test.each([

@@ -9,6 +9,7 @@ export interface LocalOperations {
   status(): Promise<Record<string, unknown>>
   init(input: unknown): Promise<Result<unknown>>
   rotateMasterKey(newKey: string | undefined): Promise<Result<unknown>>
+  resetPassword(input: unknown): Promise<Result<unknown>>
   backup(path: string): Promise<Result<void>>
 }
 
@@ -39,6 +40,8 @@ async function runOperation(operations: LocalOperations, request: Request, pathn
       return operations.init(input)
     case '/control/rotate-master-key':
       return operations.rotateMasterKey(typeof fields.newKey === 'string' ? fields.newKey : undefined)
+    case '/control/reset-password':
+      return operations.resetPassword(input)
     case '/control/backup':
       return typeof fields.path === 'string' ? operations.backup(fields.path) : refuse('invalid_request', 'path is needed.', { issues: [{ path: 'path', message: 'is needed' }] })
     default:
