@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
-import { testGateway, type TestGateway } from '../testing/test-gateway.ts'
+import { startIgris, type RunningIgris } from './binary.ts'
 import { isWithout } from './program.ts'
 import { CLIENT, startProvider, type TestProvider } from './sign-on-provider.ts'
 
@@ -10,14 +10,14 @@ const OWNER = { email: 'owner@example.com', password: 'correct-horse-battery' }
 const isLeftOut = isWithout('chromium')
 
 describe.skipIf(isLeftOut)('single sign-on', () => {
-  let gateway: TestGateway
+  let gateway: RunningIgris
   let provider: TestProvider
   let browser: Browser
   let owner: BrowserContext
   const faults: string[] = []
 
   beforeAll(async () => {
-    gateway = await testGateway()
+    gateway = await startIgris(OWNER)
     provider = await startProvider(`${gateway.url}/login/oidc/callback`)
     browser = await chromium.launch({ executablePath: Bun.which('chromium') ?? '', args: ['--no-sandbox'] })
     owner = await open()
@@ -46,7 +46,7 @@ describe.skipIf(isLeftOut)('single sign-on', () => {
     await page.locator('button[type="submit"]').first().click()
   }
 
-  const reasons = async () => (await gateway.rows('&type=auth')).filter(({ method, status }) => method === 'auth.sign_on' && status !== 'ok').map(({ reason }) => String(reason))
+  const reasons = async () => (await gateway.rows({ type: 'auth' })).filter(({ method, status }) => method === 'auth.sign_on' && status !== 'ok').map(({ reason }) => String(reason))
 
   test('is set up by the owner, whose mistakes are told', async () => {
     const page = await owner.newPage()
@@ -190,7 +190,7 @@ describe.skipIf(isLeftOut)('single sign-on', () => {
   }, 60_000)
 
   test('is on record, failures too, without a secret or a code', async () => {
-    const rows = await gateway.exportRows()
+    const rows = await gateway.rows({})
     const methods = rows.map(({ method }) => method)
     for (const method of ['sign_on.create', 'member.create', 'auth.identity_link', 'auth.sign_in', 'auth.sign_on']) expect(methods).toContain(method)
     expect(JSON.stringify(rows)).not.toContain(CLIENT.secret)
@@ -214,6 +214,6 @@ describe.skipIf(isLeftOut)('single sign-on', () => {
   }, 60_000)
 
   async function organization(): Promise<string> {
-    return (await gateway.api('GET', '/organization')).id
+    return (await gateway.api<{ id: string }>('GET', '/organization')).id
   }
 })
