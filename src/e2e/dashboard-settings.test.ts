@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { totpCodes } from '../crypto/totp.ts'
 import { rawUpstream, type RawUpstream } from '../testing/raw-upstream.ts'
-import { testGateway, toolCall, type TestGateway } from '../testing/test-gateway.ts'
+import { ACCEPT, toolCall } from '../testing/test-gateway.ts'
+import { startIgris, type RunningIgris } from './binary.ts'
 import { isWithout } from './program.ts'
 
 /* Settings and account in a real browser, as people of each role walk them. */
@@ -17,7 +18,8 @@ const isLeftOut = isWithout('chromium')
 const kept = process.env.IGRIS_SCREENSHOTS
 
 describe.skipIf(isLeftOut)('the settings', () => {
-  let gateway: TestGateway
+  let gateway: RunningIgris
+  let agentKey: string
   let upstream: RawUpstream
   let browser: Browser
   let owner: BrowserContext
@@ -28,12 +30,12 @@ describe.skipIf(isLeftOut)('the settings', () => {
     pictures = kept ?? mkdtempSync(join(tmpdir(), 'igris-settings-'))
     mkdirSync(pictures, { recursive: true })
     upstream = await rawUpstream((_request, reply) => reply.result({ content: [{ type: 'text', text: 'done' }] }))
-    gateway = await testGateway()
-    await gateway.connection('linear', upstream.url)
-    await gateway.connection('github-prod', upstream.url)
-    await gateway.policy('guard', [{ tool: '*', action: 'allow' }])
-    await gateway.apiKey({ label: HOSTILE })
-    await gateway.apiKey({ label: 'nightly export', scope: 'full', expiresAt: '2099-01-01T00:00:00.000Z' })
+    gateway = await startIgris(OWNER)
+    agentKey = (await gateway.issueKey('agent')).key
+    for (const slug of ['linear', 'github-prod']) await gateway.api('POST', '/connections', { slug, upstreamUrl: upstream.url, authType: 'none' })
+    await gateway.api('POST', '/policies', { name: 'guard', connection: null, active: true, rules: [{ tool: '*', action: 'allow' }] })
+    await gateway.api('POST', '/api-keys', { label: HOSTILE })
+    await gateway.api('POST', '/api-keys', { label: 'nightly export', scope: 'full', expiresAt: '2099-01-01T00:00:00.000Z' })
     browser = await chromium.launch({ executablePath: Bun.which('chromium') ?? '', args: ['--no-sandbox'] })
     owner = await open()
     const page = await owner.newPage()
@@ -68,7 +70,7 @@ describe.skipIf(isLeftOut)('the settings', () => {
   /** Somebody of this role, signed in without a script: every form works so. */
   async function member(role: string): Promise<BrowserContext> {
     const email = `${role}@example.com`
-    const invited = await gateway.api('POST', '/members', { email, role })
+    const invited = await gateway.api<{ inviteUrl: string }>('POST', '/members', { email, role })
     const context = await open({ javaScriptEnabled: false })
     const page = await context.newPage()
     await page.goto(new URL(invited.inviteUrl).pathname + new URL(invited.inviteUrl).search)
@@ -93,7 +95,12 @@ describe.skipIf(isLeftOut)('the settings', () => {
     await page.setViewportSize({ width: 1440, height: 900 })
   }
 
-  const call = async (key: string) => (await gateway.call('linear', toolCall('search'), { key })).status
+  const call = async (key: string, slug = 'linear') => {
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', accept: ACCEPT }
+    const answer = await fetch(gateway.mcp(slug), { method: 'POST', headers, body: JSON.stringify(toolCall('search')) })
+    await answer.arrayBuffer()
+    return answer.status
+  }
 
   test('a key is made, shown once, suspended, resumed and revoked', async () => {
     const page = await owner.newPage()
@@ -111,7 +118,7 @@ describe.skipIf(isLeftOut)('the settings', () => {
     await page.getByRole('button', { name: 'Copy the key' }).waitFor()
     await picture(page, 'key-made')
     expect(await call(key)).toBe(200)
-    expect((await gateway.call('github-prod', toolCall('search'), { key })).status).toBe(404)
+    expect(await call(key, 'github-prod')).toBe(404)
     await page.getByRole('link', { name: 'I have copied it' }).click()
     expect(await page.content()).not.toContain(key)
     await page.getByRole('link', { name: 'claude code' }).click()
@@ -190,7 +197,7 @@ describe.skipIf(isLeftOut)('the settings', () => {
 
   test('the stop of everything names what stops, wants a reason, and is taken back', async () => {
     const page = await owner.newPage()
-    expect(await call(gateway.key)).toBe(200)
+    expect(await call(agentKey)).toBe(200)
     await page.goto('/settings/organization')
     await picture(page, 'organization')
     await page.getByRole('link', { name: 'Stop everything…' }).click()
@@ -199,11 +206,11 @@ describe.skipIf(isLeftOut)('the settings', () => {
     await page.getByLabel('Reason').fill('fire drill')
     await page.getByRole('button', { name: 'Stop everything' }).click()
     await page.getByText('fire drill').waitFor()
-    expect(await call(gateway.key)).toBe(503)
+    expect(await call(agentKey)).toBe(503)
     await picture(page, 'organization-stopped')
     await page.getByRole('button', { name: 'Resume' }).click()
     await page.getByText('Resumed. Calls pass again.').waitFor()
-    expect(await call(gateway.key)).toBe(200)
+    expect(await call(agentKey)).toBe(200)
     await page.getByLabel('Shown to members').fill('Acme')
     await page.getByRole('button', { name: 'Change the name' }).click()
     await page.getByRole('heading', { name: 'Acme' }).waitFor()
@@ -300,7 +307,7 @@ describe.skipIf(isLeftOut)('the settings', () => {
         if (answer.status() === 303) expect(answer.headers().location).toStartWith('/login')
       }
     }
-    expect(await gateway.rows('&q=forged')).toEqual([])
+    expect(await gateway.rows({ q: 'forged' })).toEqual([])
     await context.close()
   }, 60_000)
 
