@@ -70,6 +70,9 @@ describe.skipIf(isLeftOut)('the pages of policies', () => {
   const field = (page: Page, name: string) => page.locator(`[id="f-${name}"]`)
   const namesIn = (page: Page) => page.locator('.policy .name a').allTextContents()
 
+  /** Until the parts that were replaced listen again: 20 ms that no person is quick enough to meet, and a test is. */
+  const settled = (page: Page) => until('the page has settled', () => page.locator('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added').count(), (count) => count === 0)
+
   /** From the template to the saved policy, the same with a script and without. */
   async function walk(page: Page, name: string, hasScript: boolean): Promise<void> {
     await page.goto('/policies')
@@ -82,6 +85,8 @@ describe.skipIf(isLeftOut)('the pages of policies', () => {
     await field(page, 'rules.0.glob').fill('echo')
     await field(page, 'rules.0.reason').fill('echoes are over')
     await page.getByRole('button', { name: 'Add a condition' }).first().click()
+    await field(page, 'rules.0.conditions.0.path').waitFor()
+    await settled(page)
     await field(page, 'rules.0.conditions.0.path').fill('nowhere')
     if (!hasScript) await page.getByRole('button', { name: 'Review changes' }).click()
     await page.locator('#checks').getByText('is not a known fact').waitFor()
