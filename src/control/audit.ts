@@ -62,7 +62,7 @@ export async function ownSince(ports: Pick<AuditPorts, 'connections'>, actor: Ac
   return new Map(own.map((connection) => [connection.slug, connection.createdAt]))
 }
 
-export function isOwn(own: Map<string, number>, event: AuditEvent): boolean {
+export function isOwn(own: Map<string, number>, event: Pick<AuditEvent, 'connection' | 'timestamp'>): boolean {
   const since = event.connection === null ? undefined : own.get(event.connection)
   return since !== undefined && event.timestamp >= since
 }

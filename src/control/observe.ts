@@ -3,7 +3,7 @@ import type { Actor } from '../core/caller.ts'
 import { ok, type Result } from '../core/result.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
 import { requireReach } from './access.ts'
-import { ownSince } from './audit.ts'
+import { isOwn, ownSince } from './audit.ts'
 import type { ControlPorts } from './ports.ts'
 
 export type ObservePorts = Pick<ControlPorts, 'connections' | 'auditLog'>
@@ -63,8 +63,7 @@ export function observeControl(ports: ObservePorts): ObserveControl {
       const extent = requireReach(actor, 'audit.read')
       if (!extent.ok) return extent
       const own = extent.value === 'all' ? null : await ownSince(ports, actor, extent.value)
-      const isShown = ({ connection, timestamp }: SampledRow) =>
-        timestamp >= range.from && timestamp <= range.to && (own === null || (connection !== null && timestamp >= (own.get(connection) ?? Number.POSITIVE_INFINITY)))
+      const isShown = (row: SampledRow) => row.timestamp >= range.from && row.timestamp <= range.to && (own === null || isOwn(own, row))
       const sampled = await ports.auditLog.sample(actor.organizationId, { ...range, rowsMax: ROWS_MAX })
       const parts = sampled.map((part) => ({ ...part, rows: part.rows.filter(isShown).map((row) => ({ row, weight: part.weight })) }))
       const all = parts.flatMap((part) => part.rows)

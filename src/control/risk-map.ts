@@ -3,7 +3,7 @@ import type { Actor } from '../core/caller.ts'
 import { ok, type Result } from '../core/result.ts'
 import { isoTime, type EpochMs } from '../core/time.ts'
 import { requireReach } from './access.ts'
-import { ownSince } from './audit.ts'
+import { isOwn, ownSince } from './audit.ts'
 import { isFailed } from './observe.ts'
 import type { ControlPorts } from './ports.ts'
 
@@ -48,12 +48,12 @@ export function riskControl(ports: RiskPorts): RiskControl {
       const extent = requireReach(actor, 'audit.read')
       if (!extent.ok) return extent
       const own = extent.value === 'all' ? null : await ownSince(ports, actor, extent.value)
-      const isShown = (connection: string | null, timestamp: EpochMs): connection is string =>
-        connection !== null && (own === null || timestamp >= (own.get(connection) ?? Number.POSITIVE_INFINITY))
+      const isShown = (row: Pick<SampledRow, 'connection' | 'timestamp'>) => own === null || isOwn(own, row)
       const from = (Math.floor(to / HOUR_MS) + 1 - hours) * HOUR_MS
       const end = from + hours * HOUR_MS
       const found = new Map<string, RiskCell[]>()
-      const cellOf = (connection: string, timestamp: EpochMs): RiskCell | undefined => {
+      const cellOf = ({ connection, timestamp }: Pick<SampledRow, 'connection' | 'timestamp'>): RiskCell | undefined => {
+        if (connection === null) return undefined
         let cells = found.get(connection)
         if (cells === undefined) {
           cells = Array.from({ length: hours }, () => ({ calls: 0, denied: 0, failed: 0, anomalies: 0, level: 0 as const }))
@@ -63,13 +63,13 @@ export function riskControl(ports: RiskPorts): RiskControl {
       }
       const sampled = await ports.auditLog.sample(actor.organizationId, { from, to: end, parts: hours, rowsMax: ROWS_MAX })
       for (const { rows, weight } of sampled) {
-        for (const row of rows) if (row.type === 'tool_call' && isShown(row.connection, row.timestamp)) addCall(cellOf(row.connection, row.timestamp), row, weight)
+        for (const row of rows) if (row.type === 'tool_call' && isShown(row)) addCall(cellOf(row), row, weight)
       }
       // Few, and what the map is for: not left to the sample.
       const anomalies = await ports.auditLog.query(actor.organizationId, { type: 'anomaly', from, to: end, ...(own === null ? {} : { connections: [...own.keys()] }) }, { limit: ANOMALIES_MAX })
       if (!anomalies.ok) return anomalies
-      for (const { connection, timestamp } of anomalies.value.items) {
-        const cell = isShown(connection, timestamp) ? cellOf(connection, timestamp) : undefined
+      for (const anomaly of anomalies.value.items) {
+        const cell = isShown(anomaly) ? cellOf(anomaly) : undefined
         if (cell !== undefined) cell.anomalies++
       }
       const all = [...found].map(([slug, cells]) => ({ slug, cells: cells.map(rounded) }))
